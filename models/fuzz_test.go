@@ -1,0 +1,42 @@
+package models
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func FuzzParseEmail(f *testing.F) {
+	for _, row := range readEmails(f) {
+		f.Add(row.input)
+	}
+	f.Add(strings.Repeat("a", 64) + "@" + strings.Repeat("b", 63) + ".com")
+	f.Add("a\xff@example.com")
+	f.Fuzz(func(t *testing.T, s string) { checkParsed(t, s) })
+}
+
+func FuzzCheckText(f *testing.F) {
+	for _, s := range []string{
+		"", "Ada Lovelace", "👩\u200d💻", "עדה\u200f", "a\x00", "\u0085", "\u202e", "\ufdd0", "\U0010ffff", "\xed\xa0\x80", "\xff",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		err := CheckText(s)
+		if err == nil && !utf8.ValidString(s) {
+			t.Fatalf("%q is taken and no UTF-8", s)
+		}
+		// A text is as good as its worst character.
+		var worst error
+		for rest := s; rest != "" && worst == nil; {
+			_, size := utf8.DecodeRuneInString(rest)
+			worst, rest = CheckText(rest[:size]), rest[size:]
+		}
+		if err != worst { //nolint:errorlint // the very rule is meant
+			t.Fatalf("%q: %v, but by characters %v", s, err, worst)
+		}
+		if folded := FoldName(s); utf8.ValidString(s) && FoldName(folded) != folded {
+			t.Fatalf("%q folds to %q, which folds to %q", s, folded, FoldName(folded))
+		}
+	})
+}
