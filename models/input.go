@@ -9,7 +9,7 @@ type UserInput struct {
 	// characters, bidirectional overrides or noncharacters.
 	Name string `json:"name" binding:"required,max=100,text" example:"Ada Lovelace" minLength:"1"`
 	// An address of at most 254 octets, unique among all users, letter case ignored.
-	Email string `json:"email" binding:"required,address" example:"ada@example.com" format:"email" minLength:"3" maxLength:"254"`
+	Email string `json:"email" binding:"required,address" example:"ada@example.com" format:"idn-email" minLength:"3" maxLength:"254"`
 	// Age in years; absent and null both say that it is not known.
 	Age *int64 `json:"age" binding:"omitnil,min=1,max=150" validate:"optional" format:"int32" example:"36" extensions:"x-nullable"`
 

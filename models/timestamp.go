@@ -30,42 +30,40 @@ func (t Timestamp) Append(dst []byte) []byte {
 // microsPerDay is the length of a day in the unit of a Timestamp.
 const microsPerDay = 24 * 60 * 60 * 1_000_000
 
-// dateText is the text of a date, for the next time that lies on the same day. The zero value is
-// that of no day.
+// dateText is the text of a time, whose date serves the next time that lies on the same day. The
+// zero value is that of no day.
 type dateText struct {
 	day  int64
-	text [len("2006-01-02T")]byte
+	text [len("2006-01-02T15:04:05.000000Z")]byte
 }
 
 // append is Append for somebody who writes many times that may lie on the same day.
-func (t Timestamp) append(dst []byte, date *dateText) []byte {
+func (t Timestamp) append(dst []byte, on *dateText) []byte {
 	day, micros := int64(t)/microsPerDay, int64(t)%microsPerDay
 	if micros < 0 {
 		day, micros = day-1, micros+microsPerDay
 	}
-	if date.day != day || date.text[0] == 0 {
+	text := &on.text
+	if on.day != day || text[0] == 0 {
 		year, month, ofMonth := civil(day)
 		if year < 0 || year > 9999 {
 			return t.Time().AppendFormat(dst, "2006-01-02T15:04:05.000000Z")
 		}
-		date.day = day
-		copy(date.text[:], "0000-00-00T")
-		put2(date.text[0:], year/100)
-		put2(date.text[2:], year%100)
-		put2(date.text[5:], month)
-		put2(date.text[8:], ofMonth)
+		on.day = day
+		copy(text[:], "0000-00-00T00:00:00.000000Z")
+		put2(text[0:], year/100)
+		put2(text[2:], year%100)
+		put2(text[5:], month)
+		put2(text[8:], ofMonth)
 	}
-	dst = append(dst, date.text[:]...)
-	dst = append(dst, "00:00:00.000000Z"...)
-	text := dst[len(dst)-len("15:04:05.000000Z"):]
 	seconds, micro := uint32(micros/1_000_000), uint32(micros%1_000_000) //nolint:gosec // of one day
-	put2(text[0:], seconds/3600)
-	put2(text[3:], seconds/60%60)
-	put2(text[6:], seconds%60)
-	put2(text[9:], micro/10_000)
-	put2(text[11:], micro/100%100)
-	put2(text[13:], micro%100)
-	return dst
+	put2(text[11:], seconds/3600)
+	put2(text[14:], seconds/60%60)
+	put2(text[17:], seconds%60)
+	put2(text[20:], micro/10_000)
+	put2(text[22:], micro/100%100)
+	put2(text[24:], micro%100)
+	return append(dst, text[:]...)
 }
 
 // put2 writes n, which is 0 to 99, as two digits.

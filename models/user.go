@@ -18,7 +18,7 @@ type User struct {
 	// The name as a person reads it: 1 to 100 characters (code points), not escaped in any way.
 	Name string `json:"name" example:"Ada Lovelace" minLength:"1" maxLength:"100"`
 	// The address, its domain in lower case; unique among all users, letter case ignored.
-	Email string `json:"email" example:"ada@example.com" format:"email" minLength:"3" maxLength:"254"`
+	Email string `json:"email" example:"ada@example.com" format:"idn-email" minLength:"3" maxLength:"254"`
 	// Age in years; null when it is not known.
 	Age Age `json:"age" swaggertype:"integer" format:"int32" example:"36" minimum:"1" maximum:"150" extensions:"x-nullable"`
 	// When the user was created: UTC, in microseconds.
@@ -62,24 +62,28 @@ func AppendUsers(dst []byte, users []User) []byte {
 	return append(dst, ']')
 }
 
-func (u *User) appendJSON(dst []byte, date *dateText) []byte {
+func (u *User) appendJSON(dst []byte, on *dateText) []byte {
 	dst = append(dst, `{"id":`...)
 	dst = strconv.AppendInt(dst, u.ID, 10)
-	dst = append(dst, `,"name":`...)
-	dst = appendString(dst, u.Name)
-	dst = append(dst, `,"email":`...)
-	dst = appendString(dst, u.Email)
-	dst = append(dst, `,"age":`...)
+	if needsEscape(u.Name) || needsEscape(u.Email) {
+		dst = appendString(append(dst, `,"name":`...), u.Name)
+		dst = appendString(append(dst, `,"email":`...), u.Email)
+		dst = append(dst, `,"age":`...)
+	} else {
+		dst = append(append(dst, `,"name":"`...), u.Name...)
+		dst = append(append(dst, `","email":"`...), u.Email...)
+		dst = append(dst, `","age":`...)
+	}
 	dst = u.Age.append(dst)
 	dst = append(dst, `,"created_at":"`...)
 	start := len(dst)
-	dst = u.CreatedAt.append(dst, date)
+	dst = u.CreatedAt.append(dst, on)
 	created := dst[start:]
 	dst = append(dst, `","updated_at":"`...)
 	if u.UpdatedAt == u.CreatedAt {
 		dst = append(dst, created...)
 	} else {
-		dst = u.UpdatedAt.append(dst, date)
+		dst = u.UpdatedAt.append(dst, on)
 	}
 	dst = append(dst, `","version":`...)
 	dst = strconv.AppendInt(dst, u.Version, 10)
