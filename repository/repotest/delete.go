@@ -1,0 +1,77 @@
+package repotest
+
+import (
+	"math"
+
+	"userapi/models"
+)
+
+func deleteRules() []Rule {
+	return []Rule{
+		{
+			"An id that is not there is ErrUserNotFound",
+			"a missing user is an answer of its own: neither a failure nor an empty user",
+			absentIsNotFound,
+		},
+		{
+			"Delete removes one user for good",
+			"a deleted person must appear nowhere again, and the others must stay",
+			deleteRemovesOne,
+		},
+		{
+			"Delete frees the address at once",
+			"who left may come back",
+			deleteFreesAddress,
+		},
+	}
+}
+
+func absentIsNotFound(s *subject) {
+	users := s.seeded(3)
+	s.deleted(users[1].ID)
+	for _, id := range []int64{
+		0, -1, math.MinInt64, math.MinInt64 + 1, users[1].ID, users[2].ID + 1, 513, 1 << 32, models.MaxID, math.MaxInt64,
+	} {
+		user, err := s.Get(s.Context(), id)
+		s.fails(err, models.ErrUserNotFound, "Get of an absent id")
+		if user != (models.User{}) {
+			s.Errorf("Get(%d) returned %+v beside its error", id, user)
+		}
+		_, err = s.Update(s.Context(), id, func(models.User) (models.User, error) {
+			s.Errorf("Update(%d) called change without a user", id)
+			return Sample(9), nil
+		})
+		s.fails(err, models.ErrUserNotFound, "Update of an absent id")
+		s.fails(s.Delete(s.Context(), id), models.ErrUserNotFound, "Delete of an absent id")
+	}
+	s.holds(users[0], users[2])
+}
+
+func deleteRemovesOne(s *subject) {
+	users := s.seeded(5)
+	for len(users) > 0 {
+		middle := len(users) / 2
+		gone := users[middle].ID
+		users = append(users[:middle:middle], users[middle+1:]...)
+		s.deleted(gone)
+		s.holds(users...)
+		_, err := s.Get(s.Context(), gone)
+		s.fails(err, models.ErrUserNotFound, "Get of a deleted user")
+		s.fails(s.Delete(s.Context(), gone), models.ErrUserNotFound, "Delete of a deleted user")
+		s.shows(users, models.Query{Limit: 2, WithTotal: true})
+	}
+}
+
+func deleteFreesAddress(s *subject) {
+	for i, form := range forms() {
+		user := Sample(i)
+		for _, address := range form {
+			user.Email = address
+			s.deleted(s.created(user).ID)
+		}
+		user.Email = form[0]
+		kept := s.created(user)
+		s.holds(kept)
+		s.deleted(kept.ID)
+	}
+}
