@@ -1,0 +1,155 @@
+// Package config owns every setting of the service: what it is called, what it means, what it allows,
+// and where a value may come from. It turns a command line, an environment and a config.yaml into one
+// typed Config, or into one Error that lists every fault together with its mend.
+//
+// It refuses what it does not know and converts nothing silently: `3` is not three seconds, `1.9` is
+// not a number of bytes, `yes` is not true. It reads no global state: arguments, environment and
+// working directory are handed in, and nothing is watched or reloaded.
+//
+// Only main uses it; the other packages are given the plain values that they need. Viper stops here:
+// it layers the sources and fills the struct, behind a parser of ours that is stricter than viper is.
+package config
+
+import (
+	"encoding/base64"
+	"reflect"
+	"time"
+)
+
+// Words that some settings take; the rules in keys.go accept no others.
+const (
+	UnknownRefuse = "refuse"  // http.unknown_members: answer 422 to a member that is not known
+	UnknownIgnore = "ignore"  // http.unknown_members: skip a member that is not known
+	LogAuto       = "auto"    // log.format: console on a terminal, else json
+	LogJSON       = "json"    // log.format: one JSON object per line
+	LogConsole    = "console" // log.format: coloured lines for people
+)
+
+// Config is every setting of the service. It is a plain value: copy it, compare it, change a copy. The
+// key of a field is the path of its mapstructure names, such as http.addr.
+type Config struct {
+	HTTP     HTTP     `mapstructure:"http"`
+	Shutdown Shutdown `mapstructure:"shutdown"`
+	Log      Log      `mapstructure:"log"`
+	Cursor   Cursor   `mapstructure:"cursor"`
+}
+
+// HTTP is what the listening side of the service may be told.
+type HTTP struct {
+	// Addr is the host:port to listen on. No host means every interface, port 0 means any free port.
+	Addr string `mapstructure:"addr"`
+	// ReadHeaderTimeout is how long a client may take to send the headers of a request.
+	ReadHeaderTimeout time.Duration `mapstructure:"read_header_timeout"`
+	// ReadTimeout is how long a client may take to send a whole request, its body included.
+	ReadTimeout time.Duration `mapstructure:"read_timeout"`
+	// WriteTimeout is how long an answer may take, counted from the end of the request's headers.
+	WriteTimeout time.Duration `mapstructure:"write_timeout"`
+	// IdleTimeout is how long a kept-alive connection may wait for its next request.
+	IdleTimeout time.Duration `mapstructure:"idle_timeout"`
+	// MaxHeaderBytes is the most bytes that the request line and headers may have together.
+	MaxHeaderBytes int `mapstructure:"max_header_bytes"`
+	// MaxBodyBytes is the most bytes that a request body may have before it is answered 413.
+	MaxBodyBytes int64 `mapstructure:"max_body_bytes"`
+	// UnknownMembers is UnknownRefuse or UnknownIgnore.
+	UnknownMembers string `mapstructure:"unknown_members"`
+	// TrustedProxies are the IP addresses and CIDR ranges whose X-Forwarded-For is believed; never nil.
+	TrustedProxies []string `mapstructure:"trusted_proxies"`
+	// Swagger says whether the documents and their browser page are served.
+	Swagger bool `mapstructure:"swagger"`
+}
+
+// Shutdown is how the service leaves after SIGTERM.
+type Shutdown struct {
+	// Drain is how long the service stays reachable, but says that it is not ready, before it stops.
+	Drain time.Duration `mapstructure:"drain"`
+	// Timeout is how long requests in flight may take to finish after the drain.
+	Timeout time.Duration `mapstructure:"timeout"`
+}
+
+// Log is what is written to the log, and how.
+type Log struct {
+	// Level is the least important level that is written: debug, info, warn or error.
+	Level string `mapstructure:"level"`
+	// Format is LogAuto, LogJSON or LogConsole.
+	Format string `mapstructure:"format"`
+}
+
+// Cursor is what authenticates the cursors of lists.
+type Cursor struct {
+	// Key is 32 bytes in base64, or empty for a random key per start. After Load it holds the key from
+	// whichever place it was given, KeyFile included.
+	Key Secret `mapstructure:"key"`
+	// KeyFile is the path of the file that Key was read from, or empty.
+	KeyFile string `mapstructure:"key_file"`
+}
+
+// KeyBytes returns the 32 bytes of Key, or nil when there is none and the caller must make a random one.
+// It fails only for a Config that neither Load nor Validate has accepted.
+func (c Cursor) KeyBytes() ([]byte, error) {
+	if c.Key == "" {
+		return nil, nil
+	}
+	return decodeKey(c.Key.Reveal())
+}
+
+// Default returns the settings of a service that nobody has configured. It is valid, listens on
+// loopback only and trusts no proxy.
+func Default() Config {
+	return Config{
+		HTTP: HTTP{
+			Addr:              "127.0.0.1:8080",
+			ReadHeaderTimeout: 5 * time.Second,
+			ReadTimeout:       15 * time.Second,
+			WriteTimeout:      30 * time.Second,
+			IdleTimeout:       60 * time.Second,
+			MaxHeaderBytes:    16 << 10,
+			MaxBodyBytes:      1 << 20,
+			UnknownMembers:    UnknownRefuse,
+			TrustedProxies:    []string{},
+			Swagger:           true,
+		},
+		Shutdown: Shutdown{Drain: 2 * time.Second, Timeout: 10 * time.Second},
+		Log:      Log{Level: "info", Format: LogAuto},
+	}
+}
+
+// Validate judges a Config that was built in code by the same rules as Load and returns nil or an
+// *Error with every fault. What Load returned needs no second look.
+func (c Config) Validate() error {
+	values := c.values()
+	var faults []Fault
+	for _, k := range keys() {
+		if _, wrong := k.rule.parse(plain(values[k.name])); wrong != nil {
+			faults = append(faults, Fault{Key: k.name, Source: "code", Problem: wrong.problem, Mend: wrong.mend})
+		}
+	}
+	if len(faults) > 0 {
+		return &Error{Faults: faults}
+	}
+	return nil
+}
+
+// values returns every setting by its key. The mapstructure names on the struct are the only place
+// that joins a key to its field.
+func (c Config) values() map[string]any {
+	const tag = "mapstructure"
+	values := map[string]any{}
+	config := reflect.ValueOf(c)
+	for i := range config.NumField() {
+		section := config.Field(i)
+		for j := range section.NumField() {
+			name := config.Type().Field(i).Tag.Get(tag) + "." + section.Type().Field(j).Tag.Get(tag)
+			values[name] = section.Field(j).Interface()
+		}
+	}
+	return values
+}
+
+// decodeKey reads the 32 bytes of a cursor key from base64 with padding (RFC 4648, section 4).
+func decodeKey(text string) ([]byte, error) {
+	key, err := base64.StdEncoding.Strict().DecodeString(text)
+	if err != nil || len(key) != cursorKeyBytes {
+		return nil, errCursorKey
+	}
+	return key, nil
+}

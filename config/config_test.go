@@ -1,0 +1,211 @@
+package config
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"maps"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// samples returns three valid texts for every key, none of which is the default and of which
+// neighbours differ: the middle one of a truth value has to be its default again.
+func samples() map[string][3]string {
+	return map[string][3]string{
+		"http.addr":                {":9001", "[::1]:9002", "localhost:9003"},
+		"http.read_header_timeout": {"1s", "2s", "3s"},
+		"http.read_timeout":        {"1m1s", "2m", "1h"},
+		"http.write_timeout":       {"100ms", "1.5s", "3s"},
+		"http.idle_timeout":        {"1s", "2s", "3s"},
+		"http.max_header_bytes":    {"1024", "2048", "1048576"},
+		"http.max_body_bytes":      {"1024", "2048", "104857600"},
+		"http.unknown_members":     {"ignore", "refuse", "ignore"},
+		"http.trusted_proxies":     {"10.0.0.1", "10.0.0.0/8,::1", "2001:db8::/32"},
+		"http.swagger":             {"false", "true", "false"},
+		"shutdown.drain":           {"0s", "1s", "5m"},
+		"shutdown.timeout":         {"1s", "2s", "3s"},
+		"log.level":                {"debug", "warn", "error"},
+		"log.format":               {"json", "console", "json"},
+		"cursor.key":               {sampleKey(1), sampleKey(2), sampleKey(3)},
+		"cursor.key_file":          {"one.key", "two.key", "keys/three.key"},
+	}
+}
+
+// sampleKey returns a valid cursor key that no other number gives.
+func sampleKey(n byte) string {
+	return base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{n}, cursorKeyBytes))
+}
+
+// folder returns a working directory with the sample key files and, unless it is empty, a config.yaml.
+func folder(t testing.TB, yaml string) string {
+	t.Helper()
+	dir := t.TempDir()
+	write(t, dir+"/one.key", sampleKey(4)+"\n")
+	write(t, dir+"/two.key", sampleKey(5))
+	if err := os.Mkdir(dir+"/keys", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir+"/keys/three.key", " "+sampleKey(6)+"\r\n")
+	if yaml != "" {
+		write(t, dir+"/config.yaml", yaml)
+	}
+	return dir
+}
+
+func write(t testing.TB, path, content string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// oneLine returns a config.yaml that gives one key one value, from the value's text form.
+func oneLine(t testing.TB, k key, text string) string {
+	t.Helper()
+	value, wrong := k.rule.parse(text)
+	if wrong != nil {
+		t.Fatalf("the sample %q of %s is refused: %s", text, k.name, wrong.problem)
+	}
+	if secret, ok := value.(Secret); ok {
+		value = secret.Reveal()
+	}
+	section, name, _ := strings.Cut(k.name, ".")
+	return section + ":\n  " + name + ": " + inYAML(value) + "\n"
+}
+
+// mustLoad loads what is expected to be free of faults.
+func mustLoad(t testing.TB, dir string, args, environ []string) Loaded {
+	t.Helper()
+	loaded, err := Load(dir, args, environ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loaded
+}
+
+func TestDefault(t *testing.T) {
+	t.Run("is valid", func(t *testing.T) {
+		if err := Default().Validate(); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("is what a service without any configuration gets", func(t *testing.T) {
+		loaded := mustLoad(t, t.TempDir(), nil, nil)
+		if !reflect.DeepEqual(loaded.Config, Default()) {
+			t.Errorf("loaded %+v, default is %+v", loaded.Config, Default())
+		}
+		for _, s := range loaded.Settings() {
+			if s.Source != "default" {
+				t.Errorf("%s comes from %q", s.Key, s.Source)
+			}
+		}
+	})
+	t.Run("gives nobody else's list away", func(t *testing.T) {
+		first := Default()
+		first.HTTP.TrustedProxies = append(first.HTTP.TrustedProxies, "10.0.0.1")
+		if second := Default(); len(second.HTTP.TrustedProxies) != 0 {
+			t.Errorf("a second default has %v", second.HTTP.TrustedProxies)
+		}
+	})
+}
+
+func TestConfig_Validate(t *testing.T) {
+	t.Run("names every fault at once", func(t *testing.T) {
+		c := Default()
+		c.HTTP.Addr = "localhost"
+		c.HTTP.IdleTimeout = 3
+		c.HTTP.MaxBodyBytes = -1
+		c.Cursor.Key = "not a key"
+		want := `the configuration has 4 faults:
+  http.addr (code): "localhost" has no port; write localhost:8080
+  http.idle_timeout (code): "3ns" is out of range; give 100ms to 1h
+  http.max_body_bytes (code): "-1" is not a whole number; give 1024 to 104857600 in plain digits
+  cursor.key (code): the value is not 32 bytes in base64; make one with: openssl rand -base64 32`
+		if err := c.Validate(); err == nil || err.Error() != want {
+			t.Errorf("got  %v\nwant %s", err, want)
+		}
+	})
+	t.Run("its error can be taken apart", func(t *testing.T) {
+		c := Default()
+		c.Log.Level = ""
+		var faults *Error
+		if !errors.As(c.Validate(), &faults) || len(faults.Faults) != 1 || faults.Faults[0].Key != "log.level" {
+			t.Errorf("got %+v", faults)
+		}
+	})
+}
+
+func TestCursor_KeyBytes(t *testing.T) {
+	t.Run("is nil without a key", func(t *testing.T) {
+		if key, err := (Cursor{}).KeyBytes(); key != nil || err != nil {
+			t.Errorf("got %v, %v", key, err)
+		}
+	})
+	t.Run("is the 32 bytes of the key", func(t *testing.T) {
+		key, err := Cursor{Key: Secret(sampleKey(7))}.KeyBytes()
+		if err != nil || !bytes.Equal(key, bytes.Repeat([]byte{7}, 32)) {
+			t.Errorf("got %v, %v", key, err)
+		}
+	})
+	t.Run("fails for what is no key, without repeating it", func(t *testing.T) {
+		_, err := Cursor{Key: "c2hvcnQ="}.KeyBytes()
+		if err == nil || strings.Contains(err.Error(), "c2hvcnQ=") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestKeys(t *testing.T) {
+	t.Run("are the fields of the struct, neither more nor fewer", func(t *testing.T) {
+		fields := slices.Sorted(maps.Keys(Default().values()))
+		names := slices.Sorted(slices.Values(newCatalogue().names()))
+		if !slices.Equal(fields, names) {
+			t.Errorf("fields %v\nkeys   %v", fields, names)
+		}
+	})
+	t.Run("have each a variable of their own", func(t *testing.T) {
+		if c := newCatalogue(); len(c.byEnv) != len(c.keys) || len(c.byName) != len(c.keys) {
+			t.Errorf("%d keys, %d names, %d variables", len(c.keys), len(c.byName), len(c.byEnv))
+		}
+	})
+	t.Run("parse to the type of their field", func(t *testing.T) {
+		defaults := Default().values()
+		for _, k := range keys() {
+			value, wrong := k.rule.parse(plain(defaults[k.name]))
+			if wrong != nil {
+				t.Errorf("%s refuses its default: %v", k.name, wrong)
+				continue
+			}
+			if !reflect.TypeOf(value).ConvertibleTo(reflect.TypeOf(defaults[k.name])) {
+				t.Errorf("%s parses to %T, its field is %T", k.name, value, defaults[k.name])
+			}
+			if _, isDuration := defaults[k.name].(time.Duration); isDuration && !strings.Contains(k.rule.allows, " to ") {
+				t.Errorf("%s has no least and most", k.name)
+			}
+		}
+	})
+	t.Run("are secret exactly when their field is", func(t *testing.T) {
+		defaults := Default().values()
+		for _, k := range keys() {
+			if _, isSecret := defaults[k.name].(Secret); isSecret != k.secret {
+				t.Errorf("%s: the table says %v, the field %v", k.name, k.secret, isSecret)
+			}
+		}
+	})
+	t.Run("of one section stand together", func(t *testing.T) {
+		sections := []string{}
+		for _, k := range keys() {
+			section, _, _ := strings.Cut(k.name, ".")
+			sections = append(sections, section)
+		}
+		compact := slices.Compact(sections)
+		if unique := slices.Compact(slices.Sorted(slices.Values(compact))); len(unique) != len(compact) {
+			t.Errorf("the order is %v", compact)
+		}
+	})
+}

@@ -1,0 +1,133 @@
+package config
+
+import (
+	"strings"
+	"time"
+)
+
+// envPrefix begins the name of every environment variable that is read.
+const envPrefix = "USERAPI_"
+
+// key is one setting. Its default is what Default says, its type what Config says.
+type key struct {
+	name    string // the path of its mapstructure names
+	meaning string // one line for config.yaml, --help and the README
+	rule    rule
+	secret  bool // never printed
+}
+
+// env returns the name of the key's environment variable. Names hold underscores themselves, so there
+// is no way back from a variable to its key but to look it up.
+func (k key) env() string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(k.name, ".", "_"))
+}
+
+// keys returns the one table of all settings, in the order of the documents. The keys of a section
+// stand together.
+//
+//nolint:revive // a table, not a function to follow
+func keys() []key {
+	const kib, mib = 1 << 10, 1 << 20
+	wait := span(100*time.Millisecond, time.Hour)
+	return []key{
+		{
+			name: "http.addr", rule: address(),
+			meaning: "where to listen; no host means every interface, port 0 any free port",
+		},
+		{
+			name: "http.read_header_timeout", rule: wait,
+			meaning: "longest time for a client to send the headers of a request",
+		},
+		{
+			name: "http.read_timeout", rule: wait,
+			meaning: "longest time for a client to send a whole request",
+		},
+		{
+			name: "http.write_timeout", rule: wait,
+			meaning: "longest time from the end of a request's headers to the end of its answer",
+		},
+		{
+			name: "http.idle_timeout", rule: wait,
+			meaning: "longest time that a kept-alive connection waits for its next request",
+		},
+		{
+			name: "http.max_header_bytes", rule: count(kib, mib),
+			meaning: "most bytes of request line and headers together",
+		},
+		{
+			name: "http.max_body_bytes", rule: count(kib, 100*mib),
+			meaning: "most bytes of a request body; a longer one is answered 413",
+		},
+		{
+			name: "http.unknown_members", rule: oneOf(UnknownRefuse, UnknownIgnore),
+			meaning: "what becomes of an unknown member of a JSON body; to refuse it is a 422",
+		},
+		{
+			name: "http.trusted_proxies", rule: networks(),
+			meaning: "proxies whose X-Forwarded-For is believed; if empty, that of nobody",
+		},
+		{
+			name: "http.swagger", rule: truth(),
+			meaning: "serve the API's documents and their page at /swagger",
+		},
+		{
+			name: "shutdown.drain", rule: span(0, 5*time.Minute),
+			meaning: "time after SIGTERM in which the service says that it is not ready, but answers",
+		},
+		{
+			name: "shutdown.timeout", rule: span(100*time.Millisecond, 10*time.Minute),
+			meaning: "longest time after the drain for requests in flight to finish",
+		},
+		{
+			name: "log.level", rule: oneOf("debug", "info", "warn", "error"),
+			meaning: "least important level that is written; debug adds headers and sizes",
+		},
+		{
+			name: "log.format", rule: oneOf(LogAuto, LogJSON, LogConsole),
+			meaning: "form of the log; auto is console on a terminal, else json",
+		},
+		{
+			name: "cursor.key", rule: cursorKey(), secret: true,
+			meaning: "secret that signs the cursors of lists; if empty, a random one per start",
+		},
+		{
+			name: "cursor.key_file", rule: path(),
+			meaning: "file that holds cursor.key, so that the secret need not stand here",
+		},
+	}
+}
+
+// catalogue is the table of keys with the look-ups that one Load needs.
+type catalogue struct {
+	keys     []key
+	byName   map[string]key
+	byEnv    map[string]key
+	sections map[string]bool
+}
+
+func newCatalogue() catalogue {
+	c := catalogue{keys: keys(), byName: map[string]key{}, byEnv: map[string]key{}, sections: map[string]bool{}}
+	for _, k := range c.keys {
+		c.byName[k.name], c.byEnv[k.env()] = k, k
+		section, _, _ := strings.Cut(k.name, ".")
+		c.sections[section] = true
+	}
+	return c
+}
+
+// names returns the keys in order, for suggestions that do not change from run to run.
+func (c catalogue) names() []string {
+	names := make([]string, len(c.keys))
+	for i, k := range c.keys {
+		names[i] = k.name
+	}
+	return names
+}
+
+// suggest returns the mend for a key that does not exist, where others than the keys may be meant too.
+func (c catalogue) suggest(written string, others ...string) string {
+	if meant, alike := nearest(written, append(others, c.names()...)); alike {
+		return "did you mean " + meant + "?"
+	}
+	return "--help lists all keys"
+}

@@ -1,0 +1,203 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/go-viper/mapstructure/v2"
+	"github.com/spf13/viper"
+)
+
+const (
+	defaultFile  = "config.yaml"
+	maxFileBytes = 1 << 20 // far above any real file, and an end to /dev/zero
+)
+
+// Action is what the command line asks the program to do.
+type Action int
+
+// The actions.
+const (
+	Serve       Action = iota // run the service
+	ShowHelp                  // print Help and exit 0
+	ShowVersion               // print the version and exit 0
+	PrintConfig               // print Loaded.YAML and exit 0
+)
+
+// Loaded is what Load found out. Printing it, or any part of it, shows no secret.
+type Loaded struct {
+	Action   Action
+	Config   Config   // the effective settings, or Default for ShowHelp and ShowVersion
+	Warnings []string // one line each, for the log or standard error
+	settings []Setting
+}
+
+// Setting is the effective value of one key.
+type Setting struct {
+	Key    string
+	Value  string // as YAML; a secret is masked
+	Source string // default, config.yaml:3, USERAPI_HTTP_ADDR, --addr or --set
+}
+
+// Settings returns every setting in the order of the documents, or none for ShowHelp and ShowVersion.
+func (l Loaded) Settings() []Setting { return slices.Clone(l.settings) }
+
+// Load returns the effective settings. From weakest to strongest: Default, then config.yaml in dir (or
+// the file that --config names, which must exist), then the environment, then the command line, where
+// of two flags for one key the later wins. dir is the working directory, to which relative paths
+// belong; empty means that of the process. args comes without the program's name, environ is in the
+// form of os.Environ.
+//
+// An error is always an *Error with every fault there is: each value is judged wherever it is given,
+// also where a stronger source overrides it. Loaded then has only its warnings to give. An environment
+// variable that is empty counts as not set; one that has our prefix but names no key is a warning only,
+// since orchestrators inject such. --help and --version win over everything else, faults included.
+func Load(dir string, args, environ []string) (Loaded, error) {
+	l := loader{catalogue: newCatalogue(), dir: dir, read: readFile}
+	return l.load(args, environ)
+}
+
+// loader is the state of one Load.
+type loader struct {
+	catalogue
+	dir      string
+	read     func(path string) ([]byte, error)
+	faults   []Fault
+	warnings []string
+}
+
+// layer is what one kind of source says, by key: the values, judged already, and where each one stands.
+type layer struct {
+	values  map[string]any
+	sources map[string]string
+}
+
+func newLayer() layer { return layer{values: map[string]any{}, sources: map[string]string{}} }
+
+func (l *loader) load(args, environ []string) (Loaded, error) {
+	line := l.readArgs(args)
+	if line.action == ShowHelp || line.action == ShowVersion {
+		return Loaded{Action: line.action, Config: Default()}, nil
+	}
+	file := l.readConfigFile(line.file, line.fileGiven)
+	env := l.readEnviron(environ)
+	loaded := l.merge(file, env, line.layer)
+	if len(l.faults) > 0 {
+		return Loaded{Action: line.action, Warnings: l.warnings}, &Error{Faults: l.faults}
+	}
+	loaded.Action, loaded.Warnings = line.action, l.warnings
+	return loaded, nil
+}
+
+// take judges the text of one value and puts it into the layer, or notes a fault.
+func (l *loader) take(into layer, k key, text, source string) {
+	value, wrong := k.rule.parse(text)
+	if wrong != nil {
+		l.fault(k.name, source, *wrong)
+		return
+	}
+	into.values[k.name], into.sources[k.name] = value, source
+}
+
+func (l *loader) fault(key, source string, wrong complaint) {
+	l.faults = append(l.faults, Fault{Key: key, Source: source, Problem: wrong.problem, Mend: wrong.mend})
+}
+
+// merge lets viper lay the layers over each other and fill the struct. The environment is merged over
+// the file instead of bound, because viper would read it from the process, where no test can put it.
+func (l *loader) merge(file, env, flags layer) Loaded {
+	v := viper.New()
+	defaults, sources := Default().values(), map[string]string{}
+	for _, k := range l.keys {
+		v.SetDefault(k.name, defaults[k.name])
+		sources[k.name] = "default"
+	}
+	for _, over := range []layer{file, env, flags} {
+		maps.Copy(sources, over.sources)
+	}
+	err := errors.Join(v.MergeConfigMap(file.values), v.MergeConfigMap(env.values))
+	for name, value := range flags.values {
+		v.Set(name, value)
+	}
+	var loaded Loaded
+	if err = errors.Join(err, v.UnmarshalExact(&loaded.Config, asIs)); err != nil {
+		l.fault("", "package config", complaint{"its keys do not fit its struct: " + err.Error(), "report this as a bug"})
+		return loaded
+	}
+	given := loaded.Config.values()
+	l.readCursorKey(&loaded.Config.Cursor, sources)
+	for _, k := range l.keys {
+		s := Setting{Key: k.name, Value: inYAML(given[k.name]), Source: sources[k.name]}
+		loaded.settings = append(loaded.settings, s)
+	}
+	return loaded
+}
+
+// asIs keeps the decoder from converting: every value has the type of its field by now.
+func asIs(c *mapstructure.DecoderConfig) { c.WeaklyTypedInput, c.DecodeHook = false, nil }
+
+// readCursorKey reads the key from its file, if one is named. What is printed for the key stays empty
+// then, so that the printed settings can be loaded again.
+func (l *loader) readCursorKey(c *Cursor, sources map[string]string) {
+	const name = "cursor.key_file"
+	if c.KeyFile == "" {
+		return
+	}
+	if c.Key != "" {
+		both := sources["cursor.key"] + " and " + sources[name]
+		l.fault("cursor.key", both, complaint{"cursor.key and cursor.key_file are both given", "give only one of them"})
+		return
+	}
+	content, err := l.read(l.locate(c.KeyFile))
+	if err != nil {
+		l.fault(name, sources[name], unreadable(c.KeyFile, err))
+		return
+	}
+	value, wrong := cursorKey().parse(strings.TrimSpace(string(content)))
+	if wrong == nil && value == Secret("") {
+		wrong = &complaint{"the file is empty", "put 32 bytes in base64 there: openssl rand -base64 32"}
+	}
+	if wrong != nil {
+		l.fault(name, sources[name], *wrong)
+		return
+	}
+	c.Key, sources["cursor.key"] = value.(Secret), "read from "+name
+}
+
+// locate returns where a path that somebody gave is to be found.
+func (l *loader) locate(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(l.dir, path)
+}
+
+var errTooLong = errors.New("longer than 1 MiB")
+
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	content, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+	if err == nil && len(content) > maxFileBytes {
+		err = errTooLong
+	}
+	return content, err
+}
+
+// unreadable leaves the path of the error out: it is not always the one that somebody gave.
+func unreadable(path string, err error) complaint {
+	if inner := (*fs.PathError)(nil); errors.As(err, &inner) {
+		err = inner.Err
+	}
+	return complaint{fmt.Sprintf("%s cannot be read: %v", shown(path), err), "name a file that can be read"}
+}
