@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"userapi/handlers"
+	"userapi/middleware"
+	"userapi/models"
+	"userapi/repository/memory"
+	"userapi/services"
+)
+
+const maxBodyBytes = 1 << 20
+
+// requestID is that of every request that is played.
+const requestID = "9f1c2ab4d5e64f7080a1b2c3d4e5f607"
+
+// play sends the request of an exchange to handlers of its own and returns their answer.
+func play(e exchange) (*httptest.ResponseRecorder, error) {
+	handler, err := newHandler(e.spoil)
+	if err != nil {
+		return nil, err
+	}
+	method, target, _ := strings.Cut(e.request, " ")
+	request := httptest.NewRequestWithContext(context.Background(), method, target, e.body)
+	request.Header.Set("X-Request-ID", requestID)
+	for name, value := range map[string]string{"Accept": e.accept, "Content-Type": e.media} {
+		if value != "" {
+			request.Header.Set(name, value)
+		}
+	}
+	recorder := httptest.NewRecorder()
+	handler.ServeHTTP(recorder, request)
+	return recorder, nil
+}
+
+// newHandler returns the handlers of the service over a fresh store with three users, at a clock
+// that moves on by a minute with every look at it.
+func newHandler(spoil func(*handlers.Deps)) (http.Handler, error) {
+	now := time.Date(2026, time.January, 2, 15, 0, 0, 0, time.UTC)
+	clock := func() time.Time {
+		now = now.Add(time.Minute)
+		return now
+	}
+	store := memory.New()
+	users := services.NewUsers(store, clock)
+	for _, known := range []models.UserInput{
+		{Name: "Grace Hopper", Email: "grace@example.com", Age: years(85)},
+		{Name: "Alan Turing", Email: "alan@example.com", Age: years(41)},
+		{Name: "Mary Somerville", Email: "mary@example.com"},
+	} {
+		if _, err := users.Create(context.Background(), known); err != nil {
+			return nil, err
+		}
+	}
+	lifecycle := new(middleware.Lifecycle)
+	lifecycle.Serve()
+	deps := handlers.Deps{
+		Users: users, Store: store, Lifecycle: lifecycle, Log: zap.NewNop(), Now: clock,
+		MaxBodyBytes: maxBodyBytes, CursorKey: make([]byte, 32), Documents: true,
+	}
+	if spoil != nil {
+		spoil(&deps)
+	}
+	return handlers.New(deps)
+}
+
+func years(n int64) *int64 { return &n }
+
+// steady returns text, a body or a Link header, with the cursors in it replaced: they hold random
+// bits, and the document is to be the same every time.
+func steady(text string) string {
+	cursor := regexp.MustCompile(`(cursor(?:=|":"))[\w-]{20,}`)
+	return cursor.ReplaceAllString(text, "${1}pHzSkmQ2XqB5cV0nYw7uTg")
+}
+
+// failing is a service and a store that fail at every call.
+type failing struct{ err error }
+
+func (f failing) Create(context.Context, models.UserInput) (models.User, error) {
+	return models.User{}, f.err
+}
+func (f failing) Get(context.Context, int64) (models.User, error) { return models.User{}, f.err }
+func (f failing) List(context.Context, models.Query) (models.Page, error) {
+	return models.Page{}, f.err
+}
+
+func (f failing) Update(context.Context, int64, models.UserInput) (models.User, error) {
+	return models.User{}, f.err
+}
+func (f failing) Delete(context.Context, int64) error { return f.err }
+func (f failing) Ping(context.Context) error          { return f.err }

@@ -1,0 +1,128 @@
+// Package problem writes errors: every answer of the service that is not a success goes through it.
+//
+// It owns the shape of problem+json (RFC 9457), the one table from kind to HTTP status, and the
+// catalogue of code words with the page that explains each. It refuses to show causes: those go to
+// the log by way of gin's c.Errors. The handlers use it, and the router hands it to middleware.
+package problem
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"userapi/models"
+)
+
+// ContentType is the media type of every error (RFC 9457, section 3).
+const ContentType = "application/problem+json"
+
+// StatusClientClosedRequest is logged for a client that went away before its answer; nobody reads
+// it. The number is nginx's.
+const StatusClientClosedRequest = 499
+
+// Problem is the body of every error (RFC 9457 with the extension members of contract 3).
+type Problem struct {
+	// The relative URI of a page, served here, that explains the code.
+	Type string `json:"type" format:"uri-reference" example:"/problems/invalid-input"`
+	// Says the same for every problem of a type.
+	Title string `json:"title" example:"The request is not valid"`
+	// The HTTP status once more.
+	Status int `json:"status" format:"int32" minimum:"400" maximum:"599" example:"422"`
+	// One sentence for a person about this occurrence.
+	Detail string `json:"detail" example:"The request is readable, but not valid."`
+	// The path that was asked for.
+	Instance string `json:"instance" example:"/users/"`
+	// A stable snake_case word for programs.
+	Code string `json:"code" example:"invalid_input"`
+	// The X-Request-ID of the answer, which the log entry also has.
+	RequestID string `json:"request_id" minLength:"1" maxLength:"128" example:"9f1c2ab4d5e64f7080a1b2c3d4e5f607"`
+	// Every fault of the request; only 422 has it.
+	Errors []models.Fault `json:"errors,omitempty"`
+} // @name Problem
+
+// statuses is the table from kind to HTTP status. A test holds it total.
+//
+//nolint:gochecknoglobals // never written
+var statuses = map[models.Kind]int{
+	models.KindInternal:         http.StatusInternalServerError,
+	models.KindInvalid:          http.StatusUnprocessableEntity,
+	models.KindNotFound:         http.StatusNotFound,
+	models.KindConflict:         http.StatusConflict,
+	models.KindUnavailable:      http.StatusServiceUnavailable,
+	models.KindMalformed:        http.StatusBadRequest,
+	models.KindTooLarge:         http.StatusRequestEntityTooLarge,
+	models.KindUnsupportedMedia: http.StatusUnsupportedMediaType,
+	models.KindMethodNotAllowed: http.StatusMethodNotAllowed,
+	models.KindTimeout:          http.StatusRequestTimeout,
+	models.KindCancelled:        StatusClientClosedRequest,
+}
+
+// Handle makes a gin handler of one that returns its error instead of writing it.
+func Handle(handler func(*gin.Context) error) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		if err := handler(c); err != nil {
+			Write(c, err)
+		}
+	}
+}
+
+// Write answers with err as a problem and ends the handling of the request. What a client must not
+// see of it is left in c.Errors for the log. When an answer has begun already it is cut off, so that
+// nobody takes it for whole.
+func Write(c *gin.Context, err error) {
+	known := classify(err)
+	status := statuses[known.Kind]
+	if status >= http.StatusInternalServerError {
+		_ = c.Error(err)
+	}
+	if c.Writer.Written() {
+		panic(http.ErrAbortHandler)
+	}
+	header := c.Writer.Header()
+	if known.RetryAfter > 0 {
+		seconds := (known.RetryAfter + time.Second - 1) / time.Second
+		header.Set("Retry-After", strconv.FormatInt(int64(seconds), 10))
+	}
+	body, err := json.Marshal(Problem{
+		Type:      "/problems/" + slug(known.Code),
+		Title:     title(known.Code),
+		Status:    status,
+		Detail:    known.Detail,
+		Instance:  c.Request.URL.EscapedPath(),
+		Code:      known.Code,
+		RequestID: header.Get("X-Request-ID"),
+		Errors:    known.Faults,
+	})
+	if err != nil { // a struct of strings always encodes
+		_ = c.Error(err)
+	}
+	c.Abort()
+	header.Set("Content-Type", ContentType)
+	header.Set("Content-Length", strconv.Itoa(len(body))) // net/http knows it for short ones only
+	c.Writer.WriteHeader(status)
+	_, _ = c.Writer.Write(body) // a client that went away is not an error
+}
+
+// classify finds the domain error in err. A cancelled request is the client's doing; a deadline
+// that passed is a store too slow to serve.
+func classify(err error) *models.Error {
+	known := models.AsError(err)
+	switch {
+	case known.Kind != models.KindInternal:
+		return known
+	case errors.Is(err, context.Canceled):
+		return errClientGone
+	case errors.Is(err, context.DeadlineExceeded):
+		return models.ErrUnavailable
+	}
+	return known
+}
+
+// slug is the code as it stands in a URI.
+func slug(code string) string { return strings.ReplaceAll(code, "_", "-") }

@@ -1,0 +1,159 @@
+// Package handlers is the HTTP edge: it turns requests into calls of the services and their results
+// into answers.
+//
+// It owns the routes, strict reading of bodies, paths and queries, and the form of every answer. It
+// refuses rules and storage: a handler binds, calls one method, writes, and returns its error, which
+// handlers/problem turns into an answer. main uses it.
+package handlers
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"go.uber.org/zap"
+
+	"userapi/handlers/problem"
+	"userapi/middleware"
+)
+
+// Deps is what the router is built of. All of it stays the caller's.
+type Deps struct {
+	Users     UserService
+	Store     Pinger
+	Lifecycle *middleware.Lifecycle
+	Log       *zap.Logger
+	// Now is the clock by which requests are timed.
+	Now func() time.Time
+
+	// MaxBodyBytes is the size past which a body is refused.
+	MaxBodyBytes int64
+	// IgnoreUnknownMembers accepts members of a body that nobody knows.
+	IgnoreUnknownMembers bool
+	// TrustedProxies lists the addresses and networks whose X-Forwarded-For is believed.
+	TrustedProxies []string
+	// CursorKey is the AES key, of 16, 24 or 32 octets, that seals cursors.
+	CursorKey []byte
+	// Documents says whether the API description and its UI are served.
+	Documents bool
+}
+
+// Pinger is what readiness needs of the store.
+type Pinger interface {
+	Ping(ctx context.Context) error
+}
+
+// route is one line of the list of routes.
+type route struct {
+	method  string
+	path    string
+	handler func(*gin.Context) error
+}
+
+// New returns the handler of the whole service. Its errors are those of a wrong Deps.
+func New(deps Deps) (http.Handler, error) {
+	if err := registerRules(); err != nil {
+		return nil, err
+	}
+	cursors, err := newCursors(deps.CursorKey)
+	if err != nil {
+		return nil, err
+	}
+	users := &users{
+		service: deps.Users,
+		body:    newStrictJSON(deps.MaxBodyBytes, deps.IgnoreUnknownMembers),
+		cursors: cursors,
+	}
+	health := &health{store: deps.Store, lifecycle: deps.Lifecycle}
+
+	engine, err := newEngine(&deps)
+	if err != nil {
+		return nil, err
+	}
+	// Every path below also answers HEAD where it has GET, and OPTIONS; those of users also stand
+	// under /v1 and with and without a slash at the end.
+	for _, prefix := range []string{"", "/v1"} {
+		register(engine.Group(prefix, aboutUsers), []route{
+			{http.MethodPost, "/users/", users.create},
+			{http.MethodGet, "/users/", users.list},
+			{http.MethodGet, "/users/:id/", users.get},
+			{http.MethodPut, "/users/:id/", users.update},
+			{http.MethodDelete, "/users/:id/", users.delete},
+		})
+	}
+	register(&engine.RouterGroup, []route{
+		{http.MethodGet, "/", index(deps.Documents)},
+		{http.MethodGet, "/health", health.live},
+		{http.MethodGet, "/livez", health.live},
+		{http.MethodGet, "/readyz", health.ready},
+		{http.MethodGet, "/problems/:code", problem.Page},
+	})
+	if deps.Documents {
+		register(engine.Group("", protectDocuments), documents())
+	}
+	return engine, nil
+}
+
+// newEngine returns a gin engine that redirects nothing, with the middleware in the order that
+// package middleware gives.
+func newEngine(deps *Deps) (*gin.Engine, error) {
+	gin.SetMode(gin.ReleaseMode) // or gin prints every route to standard output
+	engine := gin.New()
+	engine.RedirectTrailingSlash = false
+	engine.HandleMethodNotAllowed = true
+	if err := engine.SetTrustedProxies(deps.TrustedProxies); err != nil {
+		return nil, err
+	}
+	engine.Use(
+		middleware.RequestID(),
+		middleware.AccessLog(deps.Log, deps.Now),
+		middleware.Recover(problem.Write),
+		middleware.Drain(deps.Lifecycle),
+		middleware.Framing(),
+		problem.Handle(wholePath),
+	)
+	engine.NoRoute(problem.Handle(noRoute))
+	engine.NoMethod(problem.Handle(allowed))
+	return engine, nil
+}
+
+// wholePath refuses paths with two slashes and nothing between them, which gin would take for an empty
+// parameter.
+func wholePath(c *gin.Context) error {
+	if strings.Contains(c.Request.URL.Path, "//") {
+		return problem.ErrRouteNotFound
+	}
+	return nil
+}
+
+// noRoute answers for every path that is not in the list, and for `OPTIONS *` (RFC 9110, section
+// 9.3.7), which asks about the server as a whole.
+func noRoute(c *gin.Context) error {
+	if c.Request.Method == http.MethodOptions && c.Request.RequestURI == "*" {
+		c.Header("Allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS")
+		c.Status(http.StatusNoContent)
+		return nil
+	}
+	return problem.ErrRouteNotFound
+}
+
+// register adds routes to a group: a path that ends in a slash without it too, and HEAD beside GET.
+func register(group *gin.RouterGroup, routes []route) {
+	for _, r := range routes {
+		paths := []string{r.path}
+		if short := strings.TrimSuffix(r.path, "/"); short != r.path && short != "" {
+			paths = append(paths, short)
+		}
+		methods := []string{r.method}
+		if r.method == http.MethodGet {
+			methods = append(methods, http.MethodHead)
+		}
+		for _, path := range paths {
+			for _, method := range methods {
+				group.Handle(method, path, problem.Handle(r.handler))
+			}
+		}
+	}
+}

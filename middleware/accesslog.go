@@ -1,0 +1,168 @@
+package middleware
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	"github.com/gin-gonic/gin"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// AccessLog writes one line for every request when it is done: at error level with the cause for a
+// 5xx, at info level for the rest. The line holds the route's template and never the path, the
+// query, a body or an e-mail address. duration_us is in microseconds.
+//
+// While the logger is at debug level the line also has the header fields of both sides and the size
+// of the request body. Fields that hold secrets are masked.
+func AccessLog(log *zap.Logger, now func() time.Time) gin.HandlerFunc {
+	lines := &accessLines{core: log.Core(), fields: sync.Pool{New: func() any { return new([]zap.Field) }}}
+	return func(c *gin.Context) {
+		start := now()
+		defer func() {
+			// Deferred, so that an answer cut off by http.ErrAbortHandler has its line too.
+			end := now()
+			lines.write(c, end, end.Sub(start))
+		}()
+		c.Next()
+	}
+}
+
+// accessLines writes the lines. It goes to zap's core directly, since the entry has its time
+// already, and lets the core encode what all requests of a route with the same outcome share only
+// once: that halves what a line costs, and the line is most of what a request costs here beyond
+// net/http.
+type accessLines struct {
+	core zapcore.Core
+	// outcomes holds a zapcore.Core with its fields encoded for each outcome. Routes, methods and
+	// statuses are few, whatever clients send.
+	outcomes sync.Map
+	// fields holds *[]zap.Field: they escape to the encoder, and a line has a kilobyte of them.
+	fields sync.Pool
+}
+
+// outcome is what requests share.
+type outcome struct {
+	method, route string
+	status        int
+}
+
+func (l *accessLines) write(c *gin.Context, end time.Time, took time.Duration) {
+	entry := zapcore.Entry{Level: zapcore.InfoLevel, Time: end.UTC(), Message: "request"}
+	if c.Writer.Status() >= http.StatusInternalServerError || len(c.Errors) > 0 {
+		entry.Level = zapcore.ErrorLevel
+	}
+	if !l.core.Enabled(entry.Level) {
+		return
+	}
+	checked := l.coreFor(c).Check(entry, nil)
+	if checked == nil {
+		return
+	}
+	size := c.Writer.Size()
+	if c.Request.Method == http.MethodHead {
+		size = 0
+	}
+	pooled := l.fields.Get().(*[]zap.Field)
+	fields := (*pooled)[:0]
+	fields = append(fields,
+		zap.Int("bytes", max(size, 0)),
+		zap.Int64("duration_us", took.Microseconds()),
+		zap.String("client", client(c)),
+		zap.String("request_id", c.Writer.Header()[requestIDKey][0]),
+	)
+	if trace, ok := traceID(c.Request.Header); ok {
+		fields = append(fields, zap.String("trace_id", trace))
+	}
+	for _, err := range c.Errors {
+		fields = append(fields, zap.String("error", err.Err.Error()))
+		if panicked, ok := errors.AsType[*PanicError](err.Err); ok {
+			fields = append(fields, zap.String("stack", panicked.Stack))
+		}
+	}
+	if l.core.Enabled(zapcore.DebugLevel) {
+		fields = append(fields,
+			zap.Int64("request_bytes", c.Request.ContentLength),
+			zap.Any("request_headers", maskHeaders(c.Request.Header)),
+			zap.Any("response_headers", maskHeaders(c.Writer.Header())))
+	}
+	checked.Write(fields...)
+	clear(fields)
+	*pooled = fields
+	l.fields.Put(pooled)
+}
+
+// coreFor returns a core that has the fields of the request's outcome.
+func (l *accessLines) coreFor(c *gin.Context) zapcore.Core {
+	key := outcome{method(c.Request.Method), c.FullPath(), c.Writer.Status()}
+	if core, ok := l.outcomes.Load(key); ok {
+		return core.(zapcore.Core)
+	}
+	route := key.route
+	if route == "" {
+		route = "unmatched"
+	}
+	core, _ := l.outcomes.LoadOrStore(key, l.core.With([]zap.Field{
+		zap.String("method", key.method), zap.String("route", route), zap.Int("status", key.status),
+	}))
+	return core.(zapcore.Core)
+}
+
+// method returns a method that the service knows, or "_OTHER" as OpenTelemetry's semantic
+// conventions name all others.
+func method(sent string) string {
+	switch sent {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
+		http.MethodDelete, http.MethodOptions, http.MethodTrace, http.MethodConnect:
+		return sent
+	}
+	return "_OTHER"
+}
+
+// secret says whether no log may hold the value of a header field, given in canonical form. A Referer
+// and a Link may hold a query and a From an address.
+func secret(field string) bool {
+	switch field {
+	case "Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie", "Idempotency-Key", "X-Api-Key", "Referer", "Link", "From":
+		return true
+	}
+	return false
+}
+
+// maskHeaders returns the fields as a line may show them: secrets masked, and what could end a line
+// for some reader, or hide in it, replaced.
+func maskHeaders(header http.Header) map[string]string {
+	visible := func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}
+	shown := make(map[string]string, len(header))
+	for name, values := range header {
+		if secret(name) {
+			shown[name] = "***"
+		} else {
+			shown[name] = strings.Map(visible, strings.Join(values, ", "))
+		}
+	}
+	return shown
+}
+
+// client returns the address of the client behind trusted proxies. Without a header that names
+// another it is the peer's, which gin would take apart, parse and print again.
+func client(c *gin.Context) string {
+	header := c.Request.Header
+	if header["X-Forwarded-For"] != nil || header["X-Real-Ip"] != nil {
+		return c.ClientIP()
+	}
+	host := c.Request.RemoteAddr
+	if colon := strings.LastIndexByte(host, ':'); colon >= 0 {
+		host = host[:colon]
+	}
+	return strings.Trim(host, "[]")
+}

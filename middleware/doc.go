@@ -1,0 +1,12 @@
+// Package middleware is what happens around every request, whatever its route.
+//
+// It owns one file per step. It refuses business and does not know how an error looks: what it has
+// to answer itself it hands to a function that the router gives it. The router applies the steps in
+// this order, the first being the outermost:
+//
+//  1. RequestID, so that everything after it, errors too, can name the request;
+//  2. AccessLog, so that whatever happens further in leaves exactly one line;
+//  3. Recover, inside the log, so that a panic is logged with the status that it was answered with;
+//  4. Drain, which says `Connection: close` while the service stops;
+//  5. Framing, which says it to requests whose end two readers could see in two places.
+package middleware
