@@ -1,0 +1,46 @@
+package main
+
+import (
+	"io"
+	"os"
+	"time"
+
+	"github.com/mattn/go-isatty"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"userapi/config"
+	"userapi/models"
+)
+
+// newLogger returns a logger that writes to out without ever waiting for it, and the writer behind
+// it, which the caller closes last.
+func newLogger(settings config.Log, out io.Writer) (*zap.Logger, *logWriter, error) {
+	level, err := zap.ParseAtomicLevel(settings.Level)
+	if err != nil {
+		return nil, nil, err
+	}
+	shape := zap.NewProductionEncoderConfig()
+	shape.TimeKey = "time"
+	shape.EncodeTime = encodeTime
+	encoder := zapcore.NewJSONEncoder(shape)
+	if settings.Format == config.LogConsole || settings.Format == config.LogAuto && isTerminal(out) {
+		shape.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
+		shape.EncodeLevel = zapcore.CapitalColorLevelEncoder
+		encoder = zapcore.NewConsoleEncoder(shape)
+	}
+	writer := newLogWriter(out)
+	log := zap.New(zapcore.NewCore(encoder, zapcore.AddSync(writer), level))
+	writer.onDrop(func(lines int) { log.Warn("log lines dropped: the output is too slow", zap.Int("lines", lines)) })
+	return log, writer, nil
+}
+
+// encodeTime writes times as the API does: microseconds always, so that lines sort as text.
+func encodeTime(t time.Time, out zapcore.PrimitiveArrayEncoder) {
+	out.AppendString(models.TimestampOf(t).String())
+}
+
+func isTerminal(out io.Writer) bool {
+	file, ok := out.(*os.File)
+	return ok && isatty.IsTerminal(file.Fd())
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+
+	"userapi/config"
+	"userapi/middleware"
+)
+
+// maxStreams bounds the requests that one HTTP/2 connection has in flight.
+const maxStreams = 100
+
+// errForced says that a second signal cut the stop short.
+var errForced = errors.New("stopped at once by a second signal")
+
+// server is the listening side: an http.Server with every limit set, and the way it stops.
+type server struct {
+	http      *http.Server
+	listener  *listener
+	lifecycle *middleware.Lifecycle
+	stop      config.Shutdown
+	log       *zap.Logger
+}
+
+// listen binds the address. Its error is one sentence that says what to do.
+func listen(ctx context.Context, addr string) (*listener, error) {
+	socket, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("%s is in use by another process; stop that one or choose another port, such as --addr 127.0.0.1:9000", addr)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("%s needs rights that this process does not have; choose a port above 1023, such as --addr 127.0.0.1:9000", addr)
+	case err != nil:
+		return nil, fmt.Errorf("cannot listen on %s: %w; choose another address with --addr", addr, err)
+	}
+	return &listener{TCPListener: socket.(*net.TCPListener)}, nil
+}
+
+// announce says in the log where the service listens.
+func announce(addr net.Addr, settings config.Config, log *zap.Logger) {
+	log.Info("listening", zap.String("url", "http://"+addr.String()), zap.Bool("swagger", settings.HTTP.Swagger))
+	if tcp, ok := addr.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
+		log.Warn("no authentication is configured: whoever can reach this address can read and change every user", zap.Stringer("addr", addr))
+	}
+}
+
+// newServer returns a server for HTTP/1.1 and h2c on the listener.
+func newServer(settings config.Config, listener *listener, handler http.Handler, lifecycle *middleware.Lifecycle, log *zap.Logger) *server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	return &server{
+		http: &http.Server{
+			Handler: handler,
+			// `OPTIONS *` is ours to answer, with a request id and a log line.
+			DisableGeneralOptionsHandler: true,
+
+			Protocols:         protocols,
+			HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
+			ReadHeaderTimeout: settings.HTTP.ReadHeaderTimeout,
+			ReadTimeout:       settings.HTTP.ReadTimeout,
+			WriteTimeout:      settings.HTTP.WriteTimeout,
+			IdleTimeout:       settings.HTTP.IdleTimeout,
+			MaxHeaderBytes:    settings.HTTP.MaxHeaderBytes,
+			ErrorLog:          zap.NewStdLog(log.Named("http")),
+		},
+		listener:  listener,
+		lifecycle: lifecycle,
+		stop:      settings.Shutdown,
+		log:       log,
+	}
+}
+
+// serve answers requests until a signal comes or ctx ends, and then stops: an interrupt at once, a
+// termination after the drain. It returns nil after a stop in order, also when requests that would
+// not end were cut off, errForced after a second signal, or why the listener failed.
+func (s *server) serve(ctx context.Context, signals <-chan os.Signal) error {
+	ended := make(chan error, 1)
+	go func() { ended <- s.http.Serve(s.listener) }()
+	s.lifecycle.Serve()
+
+	select {
+	case err := <-ended:
+		return fmt.Errorf("the listener failed: %w", err)
+	case received := <-signals:
+		s.log.Info("stopping", zap.String("signal", received.String()))
+		s.lifecycle.Drain()
+		if received == syscall.SIGTERM {
+			if err := s.drain(signals, ended); err != nil {
+				return err
+			}
+		}
+	case <-ctx.Done():
+		s.log.Info("stopping", zap.Error(context.Cause(ctx)))
+		s.lifecycle.Drain()
+	}
+	s.http.SetKeepAlivesEnabled(false)
+	s.listener.finish()
+	<-ended //nolint:errcheck // it ended because it was told to
+	return s.shutdown(signals)
+}
+
+// drain goes on serving for a while, so that those who send requests see that no more are wanted.
+func (s *server) drain(signals <-chan os.Signal, ended <-chan error) error {
+	select {
+	case <-time.After(s.stop.Drain):
+		return nil
+	case <-signals:
+		_ = s.http.Close()
+		return errForced
+	case err := <-ended:
+		return fmt.Errorf("the listener failed: %w", err)
+	}
+}
+
+// shutdown lets the requests on all connections finish within the budget, also those that are only
+// half here. It does not use http.Server.Shutdown, which drops each request that it finishes reading
+// after its call. With keep-alives off, idle connections are closed already, and the others will be
+// behind their next answer.
+func (s *server) shutdown(signals <-chan os.Signal) error {
+	defer s.http.Close() //nolint:errcheck // nothing is left to lose
+	select {
+	case <-s.listener.empty():
+		return nil
+	case <-time.After(s.stop.Timeout):
+		s.log.Warn("requests in flight were cut off", zap.Duration("after", s.stop.Timeout))
+		return nil
+	case <-signals:
+		return errForced
+	}
+}
