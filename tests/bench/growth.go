@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+)
+
+// issueSize is the number of users that the goal of the memory row is stated for; with fewer, the
+// resident size of the program itself would be shared by too few.
+const issueSize = 1_000_000
+
+// measureGrowth asks whether a store a thousand times larger costs more per request, and what a
+// user costs in memory.
+func (b *bench) measureGrowth(ctx context.Context) error {
+	naive, err := b.grown(ctx, b.launchNaive(), nil)
+	if err != nil {
+		return err
+	}
+	b.stop(naive)
+	large, err := b.grown(ctx, b.launchService(), atMost(400))
+	if err != nil {
+		return err
+	}
+	defer b.stop(large)
+	small, err := b.seeded(ctx, b.launchService(), b.opt.users)
+	if err != nil {
+		return err
+	}
+	defer b.stop(small)
+
+	b.growthRow(ctx, "get by random id", small, large, func(users int) load {
+		return load{path: "/users/", mode: "id", args: []string{strconv.Itoa(users), strconv.Itoa(b.opt.rounds)}}
+	})
+	b.growthRow(ctx, "page of 50 at random skip", small, large, func(users int) load {
+		return load{path: "/users/", mode: "skip", args: []string{
+			strconv.Itoa(users), strconv.Itoa(pageLimit), strconv.Itoa(b.opt.rounds),
+		}}
+	})
+	b.stop(small)
+	return b.createGrowth(ctx, large)
+}
+
+// grown starts a server, fills it to the large size and reports its memory.
+func (b *bench) grown(ctx context.Context, l launch, g *goal) (*process, error) {
+	p, err := b.start(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	idle, _, err := p.memory()
+	if err != nil {
+		return nil, err
+	}
+	b.say("seeding %s with %d users", p.name, b.opt.size)
+	took, err := b.seed(ctx, p, b.opt.size)
+	if err != nil {
+		return nil, err
+	}
+	rss, peak, err := p.memory()
+	if err != nil {
+		return nil, err
+	}
+	if b.opt.size < issueSize {
+		g = nil
+	}
+	users := float64(b.opt.size)
+	b.report.add(row{
+		name: fmt.Sprintf("%s: resident bytes per user at %d", p.name, b.opt.size), unit: asBytes, goal: g,
+		values: []float64{float64(rss) / users},
+		note: fmt.Sprintf("without the idle size %.0f B, at the peak %.0f B; seeded in %.1f s",
+			float64(rss-idle)/users, float64(peak)/users, took.Seconds()),
+	})
+	return p, nil
+}
+
+// growthRow prints how many times dearer a request is in the large store.
+func (b *bench) growthRow(ctx context.Context, name string, small, large *process, loads func(users int) load) {
+	servers := []*process{small, large}
+	outs, err := b.alternate(ctx, name, servers, []load{loads(b.opt.users), loads(b.opt.size)})
+	b.addGrowth(name, outs, err)
+}
+
+func (b *bench) addGrowth(name string, outs [][]outcome, err error) {
+	r := row{name: fmt.Sprintf("%s, %d users / %d", name, b.opt.size, b.opt.users), unit: asRatio, goal: atMost(1.3), err: err}
+	if err == nil {
+		r.values = ratios(outs[0], outs[1]) // Cost is the inverse of the rate: small over large.
+		r.note = fmt.Sprintf("of median latencies %.2f, of CPU per request %.2f",
+			median(latencies(outs[1]))/median(latencies(outs[0])), median(costs(outs[1]))/median(costs(outs[0])))
+		b.report.context(name, []string{strconv.Itoa(b.opt.users), strconv.Itoa(b.opt.size)}, outs)
+	}
+	b.report.add(r)
+}
+
+// createGrowth starts the small store anew in every round, for a second of creates makes it large;
+// the large one goes on growing, which can only count against it.
+func (b *bench) createGrowth(ctx context.Context, large *process) error {
+	const name = "create"
+	outs := make([][]outcome, 2)
+	for round := range b.opt.rounds {
+		b.say("%s: round %d of %d", name, round+1, b.opt.rounds)
+		small, err := b.seeded(ctx, b.launchService(), b.opt.users)
+		if err != nil {
+			return err
+		}
+		servers := []*process{small, large}
+		for _, i := range order(len(servers), round) {
+			out, err := b.driveCreate(ctx, servers[i])
+			if err != nil {
+				b.stop(small)
+				b.addGrowth(name, nil, err)
+				return ctx.Err()
+			}
+			outs[i] = append(outs[i], out)
+		}
+		b.stop(small)
+	}
+	b.addGrowth(name, outs, nil)
+	return nil
+}
