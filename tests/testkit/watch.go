@@ -1,0 +1,149 @@
+package testkit
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+var (
+	saneID   = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
+	codeWord = regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
+
+	// internal matches what speaks of how the service is made and must be in no failure.
+	internal = regexp.MustCompile(`(?i)\b(gin|strconv|goroutine|panic|runtime|sql|sqlite|postgres|mysql|redis|` +
+		`reflect|jsontext|encoding|userapi|handlers|repository|memory|middleware|struct|nil pointer|null pointer|` +
+		`dereference|stack|traceback|exception|unmarshal|marshal|validator|binding|mutex|deadlock|interface|syscall|` +
+		`errno|context canceled|context deadline|deadline exceeded|unexpected end|invalid character|EOF|cgo|zap|github|golang)\b` +
+		`|json:|go\.mod|\.go\b|0x[0-9a-f]{4}|/root/|/home/|/usr/|/tmp/|/work/|models\.|Key: '|Field validation`)
+)
+
+// watch judges an answer by what holds for all of them: contract 3 for failures, contract 6 for the
+// request id, and that nothing is ever redirected (contract 2) but the browser page.
+func watch(tb TB, r *Response) {
+	tb.Helper()
+	id := r.Header.Get("X-Request-ID")
+	if !saneID.MatchString(id) {
+		tb.Errorf("%s: contract 6: X-Request-ID is %q", r, id)
+	}
+	if sent := r.Request.Header.Values("X-Request-ID"); len(sent) == 1 && saneID.MatchString(sent[0]) && id != sent[0] {
+		tb.Errorf("%s: contract 6: X-Request-ID %q was not kept but is %q", r, sent[0], id)
+	}
+	if r.Status >= 300 && r.Status < 400 && r.Status != http.StatusNotModified {
+		tb.Errorf("%s: contract 2: redirected with %d to %q", r, r.Status, r.Header.Get("Location"))
+	}
+	if aboutUsers(r.Request.URL.Path) && r.Header.Get("Allow") == "" {
+		if got := r.Header.Get("Cache-Control"); got != "private, no-cache" {
+			tb.Errorf("%s: contract 6: status %d with Cache-Control %q", r, r.Status, got)
+		}
+		if r.Header.Get("Vary") == "" {
+			tb.Errorf("%s: contract 6: status %d without Vary", r, r.Status)
+		}
+	}
+	switch {
+	case r.Status >= 400:
+		watchFailure(tb, r)
+	case r.Status == http.StatusNoContent && len(r.Body) > 0:
+		tb.Errorf("%s: a 204 with a body", r)
+	}
+}
+
+// aboutUsers says whether a path is one of those of users.
+func aboutUsers(path string) bool {
+	path = strings.TrimSuffix(strings.TrimPrefix(path, "/v1"), "/")
+	rest, ok := strings.CutPrefix(path, "/users")
+	return ok && (rest == "" || rest[0] == '/' && len(rest) > 1 && !strings.Contains(rest[1:], "/"))
+}
+
+func watchFailure(tb TB, r *Response) {
+	tb.Helper()
+	if got := r.Header.Get("Content-Type"); got != "application/problem+json" {
+		tb.Errorf("%s: contract 3: status %d with Content-Type %q", r, r.Status, got)
+		return
+	}
+	if r.Request.Method == http.MethodHead {
+		return
+	}
+	var problem Problem
+	if err := json.Unmarshal(r.Body, &problem); err != nil {
+		tb.Errorf("%s: contract 3: the problem is no JSON: %v: %.200s", r, err, r.Body)
+		return
+	}
+	want := func(holds bool, member, got string) {
+		if !holds {
+			tb.Errorf("%s: contract 3: status %d: %s is %q", r, r.Status, member, got)
+		}
+	}
+	want(problem.Status == r.Status, "status", http.StatusText(problem.Status))
+	want(codeWord.MatchString(problem.Code), "code", problem.Code)
+	want(problem.Type == "/problems/"+strings.ReplaceAll(problem.Code, "_", "-"), "type", problem.Type)
+	want(problem.Title != "" && problem.Title != "The request failed", "title", problem.Title)
+	want(sentence(problem.Detail), "detail", problem.Detail)
+	want(problem.Instance == r.Request.URL.EscapedPath(), "instance", problem.Instance)
+	want(problem.RequestID == r.Header.Get("X-Request-ID"), "request_id", problem.RequestID)
+	want((r.Status == http.StatusUnprocessableEntity) == (len(problem.Errors) > 0), "errors", strings.Join(problem.Places(), ", "))
+	want(r.Status != http.StatusServiceUnavailable || r.Header.Get("Retry-After") != "", "Retry-After", r.Header.Get("Retry-After"))
+	for _, fault := range problem.Errors {
+		watchFault(tb, r, fault)
+	}
+	if word := internal.FindString(written(problem)); word != "" {
+		tb.Errorf("%s: contract 3: the failure speaks of internals: %q in %.400s", r, word, r.Body)
+	}
+}
+
+func watchFault(tb TB, r *Response, fault Fault) {
+	tb.Helper()
+	places := 0
+	for _, place := range []*string{fault.Pointer, fault.Parameter, fault.Header} {
+		if place != nil {
+			places++
+		}
+	}
+	if places != 1 || !codeWord.MatchString(fault.Code) || fault.Detail == "" {
+		tb.Errorf("%s: contract 3: a fault is not one place, one code and a sentence: %s: %q", r, fault, fault.Detail)
+	}
+	if fault.Pointer != nil && *fault.Pointer != "" && (*fault.Pointer)[0] != '/' {
+		tb.Errorf("%s: contract 3: %q is no JSON Pointer", r, *fault.Pointer)
+	}
+}
+
+// written returns what the service wrote of a problem by itself: all but the places, which name what
+// the client sent.
+func written(problem Problem) string {
+	text := []string{problem.Type, problem.Title, problem.Detail, problem.Code}
+	for _, fault := range problem.Errors {
+		text = append(text, fault.Code, fault.Detail)
+	}
+	return strings.Join(text, "\n")
+}
+
+func sentence(text string) bool {
+	return text != "" && strings.HasSuffix(text, ".") && text[:1] == strings.ToUpper(text[:1])
+}
+
+// Link is one entry of a Link header (RFC 8288).
+type Link struct {
+	Target string
+	Rel    string
+}
+
+// Links returns the entries of the Link header by their relation.
+func (r *Response) Links() map[string]string {
+	r.tb.Helper()
+	links := map[string]string{}
+	for _, entry := range strings.Split(r.Header.Get("Link"), ", ") {
+		match := linkEntry.FindStringSubmatch(entry)
+		if match == nil {
+			r.tb.Fatalf("%s: %q is no entry of a Link header", r, entry)
+		}
+		if _, err := url.Parse(match[1]); err != nil {
+			r.tb.Fatalf("%s: the target of a link is no URI: %v", r, err)
+		}
+		links[match[2]] = match[1]
+	}
+	return links
+}
+
+var linkEntry = regexp.MustCompile(`^<([^<> ]+)>; rel="([a-z]+)"$`)
