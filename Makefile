@@ -62,7 +62,7 @@ generate: ## write the API descriptions anew from the annotations
 .PHONY: verify
 verify: generate ## fail when generated files, go.mod or formatting are not as committed
 	$(GO) mod tidy
-	@test -z "$$($(GO) run $(GOFUMPT) -l $$(git ls-files '*.go'))" || { echo "not formatted: run 'make fmt'"; exit 1; }
+	@unformatted=$$($(GO) run $(GOFUMPT) -l $$(git ls-files "*.go")) && test -z "$$unformatted" || { echo "run make fmt; not formatted: $$unformatted"; exit 1; }
 	git diff --exit-code
 
 .PHONY: lint-api

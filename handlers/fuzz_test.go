@@ -68,8 +68,10 @@ func encoded(t *testing.T, input models.UserInput) string {
 	return string(text)
 }
 
-var surrogate = regexp.MustCompile(`\\u[dD][89a-fA-F][0-9a-fA-F]{2}`)
-var pair = regexp.MustCompile(`\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}`)
+var (
+	surrogate = regexp.MustCompile(`\\u[dD][89a-fA-F][0-9a-fA-F]{2}`)
+	pair      = regexp.MustCompile(`\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}`)
+)
 
 // laxity says whether a document that encoding/json takes breaks one of the rules that it does not
 // know: UTF-8, paired surrogates, names once, 32 levels.

@@ -83,9 +83,13 @@ func TestDeclaredJSON(t *testing.T) {
 		}
 	}
 	for _, header := range []http.Header{
-		{}, {"Content-Type": {}}, {"Content-Type": {""}}, {"Content-Type": {"application/json", "application/json"}},
+		{},
+		{"Content-Type": {}},
+		{"Content-Type": {""}},
+		{"Content-Type": {"application/json", "application/json"}},
 		{"Content-Type": {"application/json; charset=utf8"}},
-		{"Content-Type": {"application/json"}, "Content-Encoding": {"gzip"}}, {"Content-Type": {"application/json"}, "Content-Encoding": {"identity", "gzip"}},
+		{"Content-Type": {"application/json"}, "Content-Encoding": {"gzip"}},
+		{"Content-Type": {"application/json"}, "Content-Encoding": {"identity", "gzip"}},
 	} {
 		if declaredJSON(header) {
 			t.Errorf("%v is taken", header)

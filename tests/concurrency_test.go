@@ -102,7 +102,7 @@ func follows(now record, in call, out outcome) (bool, record) {
 		}
 		return out.status == http.StatusCreated && out.user.version == 1 && out.user.name == in.name, out.user
 	}
-	if now.id != in.id {
+	if now.id == 0 || now.id != in.id {
 		return out.status == http.StatusNotFound, now
 	}
 	switch in.method {

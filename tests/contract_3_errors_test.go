@@ -267,6 +267,18 @@ func TestContract_3_Internal(t *testing.T) {
 	})
 }
 
+func TestContract_3_CancelledByUs(t *testing.T) {
+	t.Parallel()
+	faults := repotest.NewFaults(memory.New())
+	svc := testkit.New(t, testkit.Options{Repository: faults})
+	faults.At(repotest.Before, repotest.Get, 0, repotest.Fail(fmt.Errorf("pool: %w", context.Canceled)))
+	// The client is there and waits: it did not go away, so something here gave up.
+	answer := svc.Get(t, "/users/1")
+	if answer.Status != http.StatusServiceUnavailable && answer.Status != http.StatusInternalServerError {
+		t.Errorf("a client that is there is answered %d: %s", answer.Status, answer.Body)
+	}
+}
+
 func TestContract_3_ProblemPages(t *testing.T) {
 	t.Parallel()
 	svc := testkit.New(t, testkit.Options{MaxBodyBytes: 1024})

@@ -296,6 +296,32 @@ func TestProcess_BlockedLog(t *testing.T) {
 	}
 }
 
+// TestProcess_BrokenLog takes the reader of the log away, as a collector that crashes does.
+func TestProcess_BrokenLog(t *testing.T) {
+	t.Parallel()
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := freePort(t)
+	p := testkit.Start{Args: []string{"--addr", "127.0.0.1:" + port}, Stdout: writer}.Binary(t)
+	_ = writer.Close()
+	p.Attach(t, "http://127.0.0.1:"+port)
+	_ = reader.Close()
+	for n := range 20 {
+		p.Create(t, named(n, `"Ada"`))
+		select {
+		case <-p.Ended():
+			t.Fatalf("the process ended after %d requests because nobody reads its log", n+1)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	p.Signal(t, syscall.SIGINT)
+	if code := p.Wait(t, 5*time.Second); code != 0 {
+		t.Errorf("exit %d", code)
+	}
+}
+
 // freePort returns a port that was free a moment ago.
 func freePort(t *testing.T) string {
 	t.Helper()

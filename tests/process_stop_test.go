@@ -2,6 +2,7 @@ package tests
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -60,6 +61,40 @@ func TestProcess_Interrupt(t *testing.T) {
 		start := time.Now()
 		p.Signal(t, syscall.SIGINT)
 		stopped(t, p, 10*time.Second)
+		if took := time.Since(start); took > time.Second {
+			t.Errorf("took %v", took)
+		}
+	})
+	t.Run("connections that were opened and never used do not hold it up", func(t *testing.T) {
+		t.Parallel()
+		p := testkit.Start{}.Binary(t)
+		for range 4 { // a browser opens such ahead
+			p.Dial(t)
+		}
+		p.Get(t, "/health").Want(http.StatusOK)
+		start := time.Now()
+		p.Signal(t, syscall.SIGINT)
+		stopped(t, p, 20*time.Second)
+		if took := time.Since(start); took > time.Second {
+			t.Errorf("took %v", took)
+		}
+	})
+	t.Run("idle connections of HTTP/2 do not hold it up", func(t *testing.T) {
+		t.Parallel()
+		p := testkit.Start{}.Binary(t)
+		protocols := new(http.Protocols)
+		protocols.SetUnencryptedHTTP2(true)
+		transport := &http.Transport{Protocols: protocols}
+		defer transport.CloseIdleConnections()
+		answer, err := (&http.Client{Transport: transport}).Get(p.URL + "/health")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, answer.Body)
+		_ = answer.Body.Close()
+		start := time.Now()
+		p.Signal(t, syscall.SIGINT)
+		stopped(t, p, 20*time.Second)
 		if took := time.Since(start); took > time.Second {
 			t.Errorf("took %v", took)
 		}

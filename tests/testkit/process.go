@@ -31,6 +31,7 @@ func Binary(tb testing.TB) string {
 			return
 		}
 		program.path = filepath.Join(program.dir, "userapi")
+		watchSources()
 		build := exec.Command("go", "build", "-o", program.path, "userapi")
 		if output, err := build.CombinedOutput(); err != nil {
 			program.err = fmt.Errorf("%w\n%s", err, output)
@@ -40,6 +41,15 @@ func Binary(tb testing.TB) string {
 		tb.Fatalf("the program cannot be built: %v", program.err)
 	}
 	return program.path
+}
+
+// watchSources looks at the sources of package main, of which a test binary holds nothing: go test
+// notes what a test looks at and takes a result from its cache only while that has not changed.
+func watchSources() {
+	sources, _ := filepath.Glob(filepath.Join("..", "*.go"))
+	for _, source := range sources {
+		_, _ = os.Stat(source)
+	}
 }
 
 // CleanUp removes what Binary has built. TestMain calls it last of all.

@@ -1,0 +1,251 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"userapi/config"
+	"userapi/middleware"
+)
+
+// loopback returns a listener on a free port that ends with the test.
+func loopback(t *testing.T) *listener {
+	t.Helper()
+	l, err := listen(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
+// dialled returns a connection to a listener that ends with the test.
+func dialled(t *testing.T, l *listener) net.Conn {
+	t.Helper()
+	c, err := new(net.Dialer).DialContext(t.Context(), "tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func TestListen(t *testing.T) {
+	t.Parallel()
+	t.Run("a port in use says so and what to do", func(t *testing.T) {
+		t.Parallel()
+		_, err := listen(t.Context(), loopback(t).Addr().String())
+		if err == nil || !strings.Contains(err.Error(), "in use") || !strings.Contains(err.Error(), "--addr") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%v", err)
+		}
+	})
+	t.Run("an address that is not ours says so and what to do", func(t *testing.T) {
+		t.Parallel()
+		_, err := listen(t.Context(), "192.0.2.1:0")
+		if err == nil || !errors.Is(err, syscall.EADDRNOTAVAIL) || !strings.Contains(err.Error(), "--addr") {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+func TestListener(t *testing.T) {
+	t.Parallel()
+	t.Run("after finish it returns the connections that were queued and then ends", func(t *testing.T) {
+		t.Parallel()
+		const queued = 20
+		l := loopback(t)
+		for range queued {
+			dialled(t, l)
+		}
+		l.finish()
+		accepted := 0
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				if !errors.Is(err, net.ErrClosed) {
+					t.Errorf("it ends with %v", err)
+				}
+				break
+			}
+			accepted++
+			_ = c.Close()
+		}
+		if accepted != queued {
+			t.Errorf("%d of %d connections", accepted, queued)
+		}
+		if c, err := net.DialTimeout("tcp", l.Addr().String(), time.Second); err == nil {
+			_ = c.Close()
+			t.Error("it still listens")
+		}
+	})
+	t.Run("it is empty when the last connection is closed, however often that is said", func(t *testing.T) {
+		t.Parallel()
+		l := loopback(t)
+		dialled(t, l)
+		dialled(t, l)
+		first, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		second, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		empty := l.empty()
+		_ = first.Close()
+		_ = first.Close()
+		select {
+		case <-empty:
+			t.Error("one is open")
+		case <-time.After(20 * time.Millisecond):
+		}
+		_ = second.Close()
+		select {
+		case <-empty:
+		case <-time.After(10 * time.Second):
+			t.Error("none is open")
+		}
+	})
+}
+
+// running is a server at work.
+type running struct {
+	listener  *listener
+	lifecycle *middleware.Lifecycle
+	signals   chan os.Signal
+	cancel    context.CancelFunc
+	ended     chan error
+}
+
+// serving starts a server of a handler.
+func serving(t *testing.T, stop config.Shutdown, handler http.Handler) *running {
+	t.Helper()
+	settings := config.Default()
+	settings.Shutdown = stop
+	r := &running{listener: loopback(t), lifecycle: new(middleware.Lifecycle), signals: make(chan os.Signal, 2), ended: make(chan error, 1)}
+	ctx, cancel := context.WithCancel(t.Context())
+	r.cancel = cancel
+	s := newServer(settings, r.listener, handler, r.lifecycle, zap.NewNop())
+	go func() { r.ended <- s.serve(ctx, r.signals) }()
+	eventually(t, "the server to serve", r.lifecycle.Serving)
+	t.Cleanup(func() {
+		cancel()
+		_ = s.http.Close()
+	})
+	return r
+}
+
+// end waits for the server's end.
+func (r *running) end(t *testing.T) error {
+	t.Helper()
+	select {
+	case err := <-r.ended:
+		return err
+	case <-time.After(10 * time.Second):
+		t.Fatal("it does not end")
+		return nil
+	}
+}
+
+func TestServer_Serve(t *testing.T) {
+	t.Parallel()
+	nothing := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	t.Run("it ends in order with its context", func(t *testing.T) {
+		t.Parallel()
+		r := serving(t, config.Default().Shutdown, nothing)
+		r.cancel()
+		if err := r.end(t); err != nil || r.lifecycle.Serving() {
+			t.Errorf("%v", err)
+		}
+	})
+	t.Run("a listener that fails is an error", func(t *testing.T) {
+		t.Parallel()
+		r := serving(t, config.Default().Shutdown, nothing)
+		_ = r.listener.Close()
+		if err := r.end(t); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("%v", err)
+		}
+	})
+	t.Run("so is one that fails during the drain", func(t *testing.T) {
+		t.Parallel()
+		r := serving(t, config.Shutdown{Drain: time.Minute, Timeout: time.Minute}, nothing)
+		r.signals <- syscall.SIGTERM
+		eventually(t, "the drain", func() bool { return !r.lifecycle.Serving() })
+		_ = r.listener.Close()
+		if err := r.end(t); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("%v", err)
+		}
+	})
+	t.Run("a second signal ends it at once, in the drain and after it", func(t *testing.T) {
+		t.Parallel()
+		for _, first := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
+			reached, release := make(chan struct{}), make(chan struct{})
+			var once sync.Once
+			r := serving(t, config.Shutdown{Drain: time.Minute, Timeout: time.Minute}, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+				once.Do(func() { close(reached) })
+				<-release
+			}))
+			_, _ = io.WriteString(dialled(t, r.listener), "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+			<-reached
+			r.signals <- first
+			eventually(t, "the stop", func() bool { return !r.lifecycle.Serving() })
+			r.signals <- os.Interrupt
+			if err := r.end(t); !errors.Is(err, errForced) {
+				t.Errorf("%v: %v", first, err)
+			}
+			close(release)
+		}
+	})
+	t.Run("requests that do not end are cut off when the time is over", func(t *testing.T) {
+		t.Parallel()
+		reached := make(chan struct{})
+		left := make(chan struct{})
+		r := serving(t, config.Shutdown{Timeout: 100 * time.Millisecond}, http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+			close(reached)
+			<-req.Context().Done()
+			close(left)
+		}))
+		_, _ = io.WriteString(dialled(t, r.listener), "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		<-reached
+		r.signals <- syscall.SIGTERM
+		if err := r.end(t); err != nil {
+			t.Errorf("%v", err)
+		}
+		<-left
+	})
+	t.Run("a request that comes on a connection that was idle through the drain is answered or refused, never dropped in the middle", func(t *testing.T) {
+		t.Parallel()
+		r := serving(t, config.Shutdown{Timeout: time.Minute}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "hello") }))
+		idle := dialled(t, r.listener)
+		reader := bufio.NewReader(idle)
+		for range 2 {
+			_, _ = io.WriteString(idle, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+			answer, err := http.ReadResponse(reader, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, answer.Body)
+			_ = answer.Body.Close()
+		}
+		r.signals <- os.Interrupt
+		if err := r.end(t); err != nil {
+			t.Errorf("%v", err)
+		}
+		if _, err := reader.ReadByte(); !errors.Is(err, io.EOF) {
+			t.Errorf("the idle connection ended with %v", err)
+		}
+	})
+}
