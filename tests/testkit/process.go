@@ -27,7 +27,7 @@ var program struct {
 func Binary(tb testing.TB) string {
 	tb.Helper()
 	program.once.Do(func() {
-		if program.dir, program.err = os.MkdirTemp("", "userapi-test-"); program.err != nil {
+		if program.dir, program.err = os.MkdirTemp("", "userapi-test-"); program.err != nil { //nolint:usetesting // it outlives the test
 			return
 		}
 		program.path = filepath.Join(program.dir, "userapi")

@@ -3,10 +3,12 @@ package testkit
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -61,8 +63,7 @@ func (w *Wire) Read(tb testing.TB, method string) (*Response, error) {
 func (w *Wire) Closed(within time.Duration) bool {
 	_ = w.SetReadDeadline(time.Now().Add(within))
 	_, err := io.Copy(io.Discard, w.reader)
-	timeout, ok := err.(net.Error)
-	return !ok || !timeout.Timeout()
+	return !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // Exchange sends one request, given as lines without their ends, on a connection of its own and
