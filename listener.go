@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"net"
 	"os"
@@ -9,16 +10,27 @@ import (
 	"time"
 )
 
-// acceptRest is how long handshakes that have begun may take to end after finish.
-const acceptRest = 100 * time.Millisecond
+const (
+	// acceptRest is how long handshakes that have begun may take to end after finish.
+	acceptRest = 100 * time.Millisecond
+	// firstOctet is how long a connection that is open may take to begin its first request while the
+	// service stops.
+	firstOctet = 500 * time.Millisecond
+)
 
-// listener is a TCP listener that can be closed without losing anybody, and that knows when the last
-// of its connections is closed. A plain Close resets the connections that the kernel has queued,
-// with requests in them perhaps.
+// listener is a TCP listener that can be closed without losing anybody, and that knows what is open.
+// A plain Close resets the connections that the kernel has queued, with requests in them perhaps. It
+// is safe for concurrent use.
 type listener struct {
 	*net.TCPListener
 	finishing atomic.Bool
-	open      sync.WaitGroup
+
+	mu   sync.Mutex
+	open map[*conn]bool
+}
+
+func newListener(socket *net.TCPListener) *listener {
+	return &listener{TCPListener: socket, open: map[*conn]bool{}}
 }
 
 // Accept implements net.Listener. After finish it returns the connections that are left and then
@@ -32,8 +44,11 @@ func (l *listener) Accept() (net.Conn, error) {
 		}
 		return nil, err
 	}
-	l.open.Add(1)
-	return &conn{TCPConn: accepted, closed: sync.OnceFunc(l.open.Done)}, nil
+	c := &conn{TCPConn: accepted, listener: l, since: time.Now()}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open[c] = true
+	return c, nil
 }
 
 // finish has the kernel refuse new connections, where it can, and Accept return what is left and then
@@ -44,24 +59,55 @@ func (l *listener) finish() {
 	_ = l.SetDeadline(time.Now().Add(acceptRest))
 }
 
-// empty returns a channel that is closed when no connection is open. Accept must have ended.
-func (l *listener) empty() <-chan struct{} {
-	done := make(chan struct{})
-	go func() {
-		l.open.Wait()
-		close(done)
-	}()
-	return done
+// settle closes the connections on which nobody has said anything for a while, and returns how many of
+// HTTP/1 are left.
+func (l *listener) settle() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	left := 0
+	for c := range l.open {
+		switch said := c.said.Load(); {
+		case said == nothing && time.Since(c.since) > firstOctet:
+			_ = c.TCPConn.Close() // its reader fails and closes the rest
+		case said != http2:
+			left++
+		}
+	}
+	return left
 }
 
-// conn is a connection that is counted until it is closed.
+// What was said first on a connection.
+const (
+	nothing int32 = iota
+	http1
+	http2
+)
+
+// conn is a connection that is known to its listener until it is closed.
 type conn struct {
 	*net.TCPConn
-	closed func()
+	listener *listener
+	since    time.Time
+	said     atomic.Int32
+}
+
+// Read implements net.Conn.
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.TCPConn.Read(p)
+	if n > 0 && c.said.Load() == nothing {
+		if bytes.HasPrefix(p[:n], []byte("PRI")) { // RFC 9113, section 3.4
+			c.said.Store(http2)
+		} else {
+			c.said.Store(http1)
+		}
+	}
+	return n, err
 }
 
 // Close implements net.Conn.
 func (c *conn) Close() error {
-	defer c.closed()
+	c.listener.mu.Lock()
+	delete(c.listener.open, c)
+	c.listener.mu.Unlock()
 	return c.TCPConn.Close()
 }

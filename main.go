@@ -64,6 +64,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	case config.Serve:
 	}
 
+	signal.Ignore(syscall.SIGPIPE) // to lose the reader of the log is not to lose the service
 	log, writer, err := newLogger(loaded.Config.Log, stdout)
 	if err != nil {
 		fmt.Fprintln(stderr, "userapi:", err)

@@ -19,6 +19,9 @@ import (
 // maxStreams bounds the requests that one HTTP/2 connection has in flight.
 const maxStreams = 100
 
+// settlePause is how often the connections that are left are looked at while the service stops.
+const settlePause = 5 * time.Millisecond
+
 // errForced says that a second signal cut the stop short.
 var errForced = errors.New("stopped at once by a second signal")
 
@@ -42,7 +45,7 @@ func listen(ctx context.Context, addr string) (*listener, error) {
 	case err != nil:
 		return nil, fmt.Errorf("cannot listen on %s: %w; choose another address with --addr", addr, err)
 	}
-	return &listener{TCPListener: socket.(*net.TCPListener)}, nil
+	return newListener(socket.(*net.TCPListener)), nil
 }
 
 // announce says in the log where the service listens.
@@ -123,18 +126,28 @@ func (s *server) drain(signals <-chan os.Signal, ended <-chan error) error {
 }
 
 // shutdown lets the requests on all connections finish within the budget, also those that are only
-// half here. It does not use http.Server.Shutdown, which drops each request that it finishes reading
-// after its call. With keep-alives off, idle connections are closed already, and the others will be
-// behind their next answer.
+// half here. http.Server.Shutdown drops each request of HTTP/1 that it finishes reading after its
+// call, so it comes last and has only those of HTTP/2 to look after; with keep-alives off, the others
+// close behind their next answer.
 func (s *server) shutdown(signals <-chan os.Signal) error {
-	defer s.http.Close() //nolint:errcheck // nothing is left to lose
+	ctx, cancel := context.WithTimeout(context.Background(), s.stop.Timeout)
+	defer cancel()
+	finished := make(chan error, 1)
+	go func() {
+		for s.listener.settle() > 0 && ctx.Err() == nil {
+			time.Sleep(settlePause) //nolint:forbidigo // net/http tells nobody when a connection ends
+		}
+		finished <- s.http.Shutdown(ctx)
+	}()
 	select {
-	case <-s.listener.empty():
-		return nil
-	case <-time.After(s.stop.Timeout):
-		s.log.Warn("requests in flight were cut off", zap.Duration("after", s.stop.Timeout))
+	case err := <-finished:
+		if err != nil {
+			s.log.Warn("requests in flight were cut off", zap.Duration("after", s.stop.Timeout))
+			_ = s.http.Close()
+		}
 		return nil
 	case <-signals:
+		_ = s.http.Close()
 		return errForced
 	}
 }

@@ -91,32 +91,54 @@ func TestListener(t *testing.T) {
 			t.Error("it still listens")
 		}
 	})
-	t.Run("it is empty when the last connection is closed, however often that is said", func(t *testing.T) {
+	t.Run("it settles when the last connection of HTTP/1 is closed, however often that is said", func(t *testing.T) {
+		t.Parallel()
+		l := loopback(t)
+		says := func(words string) net.Conn {
+			_, _ = dialled(t, l).Write([]byte(words))
+			c, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.Read(make([]byte, 64)); err != nil {
+				t.Fatal(err)
+			}
+			return c
+		}
+		first, second, other := says("GET / HTTP/1.1"), says("P"), says("PRI * HTTP/2.0")
+		_ = first.Close()
+		_ = first.Close()
+		if left := l.settle(); left != 1 {
+			t.Errorf("%d are left of one", left)
+		}
+		_ = second.Close()
+		if left := l.settle(); left != 0 {
+			t.Errorf("%d are left", left)
+		}
+		if _, err := other.Write([]byte("x")); err != nil {
+			t.Errorf("the one of HTTP/2 was closed: %v", err)
+		}
+	})
+	t.Run("it closes a connection on which nobody says anything", func(t *testing.T) {
 		t.Parallel()
 		l := loopback(t)
 		dialled(t, l)
-		dialled(t, l)
-		first, err := l.Accept()
+		silent, err := l.Accept()
 		if err != nil {
 			t.Fatal(err)
 		}
-		second, err := l.Accept()
-		if err != nil {
-			t.Fatal(err)
+		ended := make(chan error, 1)
+		go func() {
+			_, err := silent.Read(make([]byte, 1))
+			_ = silent.Close()
+			ended <- err
+		}()
+		if left := l.settle(); left != 1 {
+			t.Errorf("%d are left of one that may still begin", left)
 		}
-		empty := l.empty()
-		_ = first.Close()
-		_ = first.Close()
-		select {
-		case <-empty:
-			t.Error("one is open")
-		case <-time.After(20 * time.Millisecond):
-		}
-		_ = second.Close()
-		select {
-		case <-empty:
-		case <-time.After(10 * time.Second):
-			t.Error("none is open")
+		eventually(t, "it to be closed", func() bool { return l.settle() == 0 })
+		if err := <-ended; err == nil {
+			t.Error("its reader was told nothing")
 		}
 	})
 }

@@ -95,7 +95,7 @@ func TestProcess_Interrupt(t *testing.T) {
 		start := time.Now()
 		p.Signal(t, syscall.SIGINT)
 		stopped(t, p, 20*time.Second)
-		if took := time.Since(start); took > time.Second {
+		if took := time.Since(start); took > 3*time.Second { // net/http gives a GOAWAY one second
 			t.Errorf("took %v", took)
 		}
 	})

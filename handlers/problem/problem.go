@@ -76,7 +76,7 @@ func Handle(handler func(*gin.Context) error) gin.HandlerFunc {
 // see of it is left in c.Errors for the log. When an answer has begun already it is cut off, so that
 // nobody takes it for whole.
 func Write(c *gin.Context, err error) {
-	known := classify(err)
+	known := classify(err, c.Request.Context().Err() != nil)
 	status := statuses[known.Kind]
 	if status >= http.StatusInternalServerError {
 		_ = c.Error(err)
@@ -109,16 +109,16 @@ func Write(c *gin.Context, err error) {
 	_, _ = c.Writer.Write(body) // a client that went away is not an error
 }
 
-// classify finds the domain error in err. A cancelled request is the client's doing; a deadline
-// that passed is a store too slow to serve.
-func classify(err error) *models.Error {
+// classify finds the domain error in err. That work was cancelled is the client's doing when the
+// client has gone, else ours, as is a deadline that passed: a store too slow to serve.
+func classify(err error, gone bool) *models.Error {
 	known := models.AsError(err)
 	switch {
 	case known.Kind != models.KindInternal:
 		return known
-	case errors.Is(err, context.Canceled):
+	case gone && errors.Is(err, context.Canceled):
 		return errClientGone
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return models.ErrUnavailable
 	}
 	return known
