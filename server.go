@@ -109,7 +109,7 @@ func (s *server) serve(ctx context.Context, signals <-chan os.Signal) error {
 	s.http.SetKeepAlivesEnabled(false)
 	s.listener.finish()
 	<-ended //nolint:errcheck // it ended because it was told to
-	return s.shutdown(signals)
+	return s.shutdown(signals) //nolint:contextcheck // ctx may be what ended it
 }
 
 // drain goes on serving for a while, so that those who send requests see that no more are wanted.
