@@ -108,7 +108,7 @@ func (s *server) serve(ctx context.Context, signals <-chan os.Signal) error {
 	}
 	s.http.SetKeepAlivesEnabled(false)
 	s.listener.finish()
-	<-ended //nolint:errcheck // it ended because it was told to
+	<-ended                    //nolint:errcheck // it ended because it was told to
 	return s.shutdown(signals) //nolint:contextcheck // ctx may be what ended it
 }
 
