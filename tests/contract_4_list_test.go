@@ -203,28 +203,49 @@ func TestContract_4_Walk(t *testing.T) {
 	for _, limit := range []int{1, 2, 7, 46, 47, 48, 1000} {
 		t.Run(fmt.Sprintf("by %d: forward and back again, each user once", limit), func(t *testing.T) {
 			svc := listed(t, users)
-			var forward, back []int64
 			path := fmt.Sprintf("/users/?limit=%d", limit)
-			var last testkit.Page
-			for cursor := new(string); cursor != nil; cursor = last.NextCursor {
-				last = svc.Get(t, follow(path, *cursor)).Want(http.StatusOK).Page()
-				forward = append(forward, last.IDs()...)
+			pages := walked(t, svc.Client, path, users+1)
+			forward := []int64{}
+			for _, page := range pages {
+				forward = append(forward, page.IDs()...)
 			}
 			if !slices.Equal(forward, span(1, users)) {
 				t.Errorf("forward: %v", forward)
 			}
-			back = last.IDs()
-			for cursor := last.PrevCursor; cursor != nil; cursor = last.PrevCursor {
-				last = svc.Get(t, follow(path, *cursor)).Want(http.StatusOK).Page()
+			last := pages[len(pages)-1]
+			back := last.IDs()
+			for range pages[1:] {
+				if last.PrevCursor == nil {
+					t.Fatalf("nothing precedes %v", last.IDs())
+				}
+				last = svc.Get(t, follow(path, *last.PrevCursor)).Want(http.StatusOK).Page()
 				if last.NextCursor == nil {
 					t.Error("on the way back nothing seems to follow")
 				}
 				back = append(last.IDs(), back...)
 			}
-			if !slices.Equal(back, span(1, users)) {
-				t.Errorf("back: %v", back)
+			if !slices.Equal(back, span(1, users)) || last.PrevCursor != nil {
+				t.Errorf("back: %v, and more: %v", back, last.PrevCursor != nil)
 			}
 		})
+	}
+}
+
+// walked returns the pages from the first to the last. The test ends when there are more than most,
+// which can be a walk in a circle.
+func walked(t testkit.TB, client *testkit.Client, path string, most int) []testkit.Page {
+	t.Helper()
+	var pages []testkit.Page
+	for cursor := ""; ; {
+		page := client.Get(t, follow(path, cursor)).Want(http.StatusOK).Page()
+		pages = append(pages, page)
+		if page.NextCursor == nil {
+			return pages
+		}
+		if len(pages) == most {
+			t.Fatalf("%s: after %d pages the walk goes on", path, most)
+		}
+		cursor = *page.NextCursor
 	}
 }
 
@@ -244,7 +265,9 @@ func TestContract_4_WalkUnderWrites(t *testing.T) {
 	for cursor := new(string); cursor != nil; {
 		page := svc.Get(t, follow(path, *cursor)).Want(http.StatusOK).Page()
 		for _, user := range page.Items {
-			seen[user.ID]++
+			if seen[user.ID]++; seen[user.ID] > 1 {
+				t.Fatalf("user %d was seen again", user.ID)
+			}
 		}
 		if created < 5 {
 			created++

@@ -16,38 +16,42 @@ import (
 	"userapi/tests/testkit"
 )
 
-// hurried is a service that closes slow connections soon.
+// hurried is a service that closes slow connections soon, each kind at a time of its own.
 func hurried(t *testing.T) *testkit.Process {
 	t.Helper()
 	return testkit.Start{Args: []string{
-		"--set", "http.read_header_timeout=300ms", "--set", "http.read_timeout=600ms", "--set", "http.write_timeout=1s", "--set", "http.idle_timeout=700ms",
+		"--set", "http.read_header_timeout=200ms", "--set", "http.idle_timeout=200ms", "--set", "http.read_timeout=2s",
 	}}.Binary(t)
 }
+
+const stopsInBody = "POST /users/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"name"
 
 func TestProcess_SlowClients(t *testing.T) {
 	t.Parallel()
 	p := hurried(t)
 	p.Create(t, ada)
 	const each = 20
-	slow := map[string]string{
-		"say nothing":                  "",
-		"stop in the request line":     "GET /use",
-		"stop in the headers":          "GET /users/1 HTTP/1.1\r\nHost: x\r\nX-Slow: ",
-		"stop in the preface of h2c":   "PRI * HTTP/2.0\r\n\r\nSM",
-		"stop after an answer":         "GET /users/1 HTTP/1.1\r\nHost: x\r\n\r\n",
-		"stop in the body":             "POST /users/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"name",
-		"stop in a chunk":              "POST /users/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n40\r\n{\"name",
-		"stop in a body nobody reads":  "POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{",
-		"stop in a body after a 405":   "PATCH /users/ HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{",
-		"stop in the body after a 415": "POST /users/ HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{",
+	slow := []struct {
+		says, octets string
+		within       time.Duration
+	}{
+		{"say nothing", "", 1700 * time.Millisecond},
+		{"stop in the request line", "GET /use", 1700 * time.Millisecond},
+		{"stop in the headers", "GET /users/1 HTTP/1.1\r\nHost: x\r\nX-Slow: ", 1700 * time.Millisecond},
+		{"stop after an answer", "GET /users/1 HTTP/1.1\r\nHost: x\r\n\r\n", 1700 * time.Millisecond},
+		{"stop in the preface of h2c", "PRI * HTTP/2.0\r\n\r\nSM", 6 * time.Second},
+		{"stop in the body", stopsInBody, 6 * time.Second},
+		{"stop in a chunk", "POST /users/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n40\r\n{\"name", 6 * time.Second},
+		{"stop in a body that nobody reads", "POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{", 6 * time.Second},
+		{"stop in the body of a 405", "PATCH /users/ HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{", 6 * time.Second},
+		{"stop in the body of a 415", "POST /users/ HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{", 6 * time.Second},
 	}
+	wires := make([][each]*testkit.Wire, len(slow))
 	start := time.Now()
-	wires := map[string][]*testkit.Wire{}
-	for says, octets := range slow {
-		for range each {
-			wire := p.Dial(t)
-			wire.Write(t, octets)
-			wires[says] = append(wires[says], wire)
+	for n, kind := range slow {
+		for i := range each {
+			wires[n][i] = p.Dial(t)
+			wires[n][i].Write(t, kind.octets)
 		}
 	}
 	t.Run("others are served meanwhile", func(t *testing.T) {
@@ -59,37 +63,37 @@ func TestProcess_SlowClients(t *testing.T) {
 			}
 		}
 	})
-	for says, some := range wires {
-		t.Run("clients that "+says+" are closed in time", func(t *testing.T) {
-			for _, wire := range some {
-				if !wire.Closed(5 * time.Second) {
+	for n, kind := range slow {
+		t.Run(fmt.Sprintf("clients that %s are closed within %v", kind.says, kind.within), func(t *testing.T) {
+			for _, wire := range wires[n] {
+				if !wire.Closed(time.Until(start.Add(kind.within))) {
 					t.Fatalf("still open after %v", time.Since(start))
 				}
 			}
 		})
 	}
 	t.Run("a body that stops is answered 408", func(t *testing.T) {
-		for _, octets := range []string{slow["stop in the body"], slow["stop in a chunk"]} {
-			wire := p.Dial(t)
-			wire.Write(t, octets)
-			answer, err := wire.Read(t, http.MethodPost)
-			if err != nil {
-				t.Fatalf("no answer: %v", err)
-			}
-			answer.WantProblem(http.StatusRequestTimeout, "request_timeout")
+		t.Parallel()
+		wire := p.Dial(t)
+		wire.Write(t, stopsInBody)
+		answer, err := wire.Read(t, http.MethodPost)
+		if err != nil {
+			t.Fatalf("no answer: %v", err)
 		}
+		answer.WantProblem(http.StatusRequestTimeout, "request_timeout")
 	})
 	t.Run("a body that drips octet by octet has no longer", func(t *testing.T) {
+		t.Parallel()
 		wire := p.Dial(t)
-		wire.Write(t, strings.TrimSuffix(slow["stop in the body"], `{"name`))
+		wire.Write(t, strings.TrimSuffix(stopsInBody, `{"name`))
 		begun := time.Now()
-		for !wire.Closed(50*time.Millisecond) && time.Since(begun) < 5*time.Second {
+		for !wire.Closed(50*time.Millisecond) && time.Since(begun) < 10*time.Second {
 			_ = wire.SetDeadline(time.Now().Add(time.Second))
 			if _, err := wire.Conn.Write([]byte(" ")); err != nil {
 				break
 			}
 		}
-		if took := time.Since(begun); took > 3*time.Second {
+		if took := time.Since(begun); took > 6*time.Second {
 			t.Errorf("it had %v", took)
 		}
 	})
@@ -97,7 +101,7 @@ func TestProcess_SlowClients(t *testing.T) {
 
 func TestProcess_SlowReader(t *testing.T) {
 	t.Parallel()
-	p := hurried(t)
+	p := testkit.Start{Args: []string{"--set", "http.write_timeout=1s"}}.Binary(t)
 	for n := range 300 {
 		p.Create(t, named(n, quoted(strings.Repeat("😀", 100))))
 	}

@@ -194,7 +194,7 @@ func TestProcess_Terminate(t *testing.T) {
 		start := time.Now()
 		p.Signal(t, syscall.SIGTERM)
 		stopped(t, p, 10*time.Second)
-		if took := time.Since(start); took > 4*time.Second {
+		if took := time.Since(start); took > 6*time.Second {
 			t.Errorf("took %v", took)
 		}
 	})

@@ -169,20 +169,23 @@ func (m *machine) skip(t *rapid.T) {
 func (m *machine) walk(t *rapid.T) {
 	path := fmt.Sprintf("/users/?limit=%d", rapid.IntRange(1, 5).Draw(t, "limit"))
 	want := slices.Sorted(maps.Keys(m.users))
-	page, seen := testkit.Page{}, []int64{}
-	for cursor := new(string); cursor != nil; cursor = page.NextCursor {
-		page = m.svc.Get(t, follow(path, *cursor)).Want(http.StatusOK).Page()
+	pages, seen := walked(t, m.svc.Client, path, len(want)+1), []int64{}
+	for _, page := range pages {
 		seen = append(seen, page.IDs()...)
 	}
 	if !slices.Equal(seen, want) {
 		t.Fatalf("walked over %v, want %v", seen, want)
 	}
+	page := pages[len(pages)-1]
 	seen = page.IDs()
-	for cursor := page.PrevCursor; cursor != nil; cursor = page.PrevCursor {
-		page = m.svc.Get(t, follow(path, *cursor)).Want(http.StatusOK).Page()
+	for range pages[1:] {
+		if page.PrevCursor == nil {
+			t.Fatalf("nothing precedes %v", page.IDs())
+		}
+		page = m.svc.Get(t, follow(path, *page.PrevCursor)).Want(http.StatusOK).Page()
 		seen = append(page.IDs(), seen...)
 	}
-	if !slices.Equal(seen, want) {
+	if !slices.Equal(seen, want) || page.PrevCursor != nil {
 		t.Fatalf("walked back over %v, want %v", seen, want)
 	}
 }

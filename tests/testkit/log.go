@@ -20,7 +20,7 @@ type Log struct {
 	mu        sync.Mutex
 	text      []byte
 	forbidden map[string]bool
-	// Lenient leaves the lines unjudged, for logs that are no JSON or are cut on purpose.
+	// lenient leaves the lines unjudged: what a program prints on its way out is no log.
 	lenient bool
 }
 

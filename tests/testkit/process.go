@@ -152,9 +152,6 @@ func (s Start) launch(tb testing.TB, args []string) *Process {
 	return p
 }
 
-// PID returns the number of the process.
-func (p *Process) PID() int { return p.command.Process.Pid }
-
 // Signal sends a signal to the process.
 func (p *Process) Signal(tb testing.TB, signal syscall.Signal) {
 	tb.Helper()

@@ -17,11 +17,11 @@ var (
 		`reflect|jsontext|encoding|userapi|handlers|repository|memory|middleware|struct|nil pointer|null pointer|` +
 		`dereference|stack|traceback|exception|unmarshal|marshal|validator|binding|mutex|deadlock|interface|syscall|` +
 		`errno|context canceled|context deadline|deadline exceeded|unexpected end|invalid character|EOF|cgo|zap|github|golang)\b` +
-		`|json:|go\.mod|\.go\b|0x[0-9a-f]{4}|/root/|/home/|/usr/|/tmp/|/work/|models\.|Key: '|Field validation`)
+		`|json:|go\.mod|\.go\b|0x[0-9a-f]{4}|/root/|/home/|/usr/|/tmp/|models\.|Key: '|Field validation`)
 )
 
 // watch judges an answer by what holds for all of them: contract 3 for failures, contract 6 for the
-// request id, and that nothing is ever redirected (contract 2) but the browser page.
+// request id, and contract 2 in that nothing is ever redirected.
 func watch(tb TB, r *Response) {
 	tb.Helper()
 	id := r.Header.Get("X-Request-ID")
@@ -121,12 +121,6 @@ func written(problem Problem) string {
 
 func sentence(text string) bool {
 	return text != "" && strings.HasSuffix(text, ".") && text[:1] == strings.ToUpper(text[:1])
-}
-
-// Link is one entry of a Link header (RFC 8288).
-type Link struct {
-	Target string
-	Rel    string
 }
 
 // Links returns the entries of the Link header by their relation.
