@@ -25,7 +25,7 @@ func newLogger(settings config.Log, out io.Writer) (*zap.Logger, *logWriter, err
 	shape.EncodeTime = encodeTime
 	encoder := zapcore.NewJSONEncoder(shape)
 	if settings.Format == config.LogConsole || settings.Format == config.LogAuto && isTerminal(out) {
-		shape.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
+		shape.EncodeTime = encodeLocalTime
 		shape.EncodeLevel = zapcore.CapitalColorLevelEncoder
 		encoder = zapcore.NewConsoleEncoder(shape)
 	}
@@ -38,6 +38,11 @@ func newLogger(settings config.Log, out io.Writer) (*zap.Logger, *logWriter, err
 // encodeTime writes times as the API does: microseconds always, so that lines sort as text.
 func encodeTime(t time.Time, out zapcore.PrimitiveArrayEncoder) {
 	out.AppendString(models.TimestampOf(t).String())
+}
+
+// encodeLocalTime writes times for somebody who looks at a clock beside the screen.
+func encodeLocalTime(t time.Time, out zapcore.PrimitiveArrayEncoder) {
+	out.AppendString(t.Local().Format("15:04:05.000"))
 }
 
 func isTerminal(out io.Writer) bool {

@@ -29,7 +29,6 @@ const (
 	exitOK      = 0
 	exitFailure = 1
 	exitUsage   = 2
-
 	// logCloseBudget is how long the last log lines may take to be written.
 	logCloseBudget = time.Second
 )
@@ -76,7 +75,6 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		log.Warn(warning)
 	}
 	if err := start(ctx, loaded.Config, signals, log); err != nil {
-		log.Error("stopped", zap.Error(err))
 		fmt.Fprintln(stderr, "userapi:", err)
 		return exitFailure
 	}
@@ -86,6 +84,11 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 
 // start builds the service from the store up, serves until it is told to stop, and takes it down.
 func start(ctx context.Context, settings config.Config, signals <-chan os.Signal, log *zap.Logger) error {
+	listener, err := listen(ctx, settings.HTTP.Addr)
+	if err != nil {
+		return err
+	}
+	defer listener.Close() //nolint:errcheck // closed already when it was served
 	key, err := cursorKey(settings.Cursor, log)
 	if err != nil {
 		return err
@@ -106,10 +109,6 @@ func start(ctx context.Context, settings config.Config, signals <-chan os.Signal
 		CursorKey:            key,
 		Documents:            settings.HTTP.Swagger,
 	})
-	if err != nil {
-		return err
-	}
-	listener, err := listen(ctx, settings.HTTP.Addr)
 	if err != nil {
 		return err
 	}

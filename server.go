@@ -19,6 +19,9 @@ import (
 // maxStreams bounds the requests that one HTTP/2 connection has in flight.
 const maxStreams = 100
 
+// headerSlop is what net/http adds to its MaxHeaderBytes.
+const headerSlop = 4096
+
 // settlePause is how often the connections that are left are looked at while the service stops.
 const settlePause = 5 * time.Millisecond
 
@@ -36,7 +39,9 @@ type server struct {
 
 // listen binds the address. Its error is one sentence that says what to do.
 func listen(ctx context.Context, addr string) (*listener, error) {
-	socket, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	var plain net.ListenConfig
+	plain.SetMultipathTCP(false) // refuseNew is sure to work on plain TCP only
+	socket, err := plain.Listen(ctx, "tcp", addr)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, fmt.Errorf("%s is in use by another process; stop that one or choose another port, such as --addr 127.0.0.1:9000", addr)
@@ -58,6 +63,10 @@ func announce(addr net.Addr, settings config.Config, log *zap.Logger) {
 
 // newServer returns a server for HTTP/1.1 and h2c on the listener.
 func newServer(settings config.Config, listener *listener, handler http.Handler, lifecycle *middleware.Lifecycle, log *zap.Logger) *server {
+	warnings := zap.NewStdLog(log.Named("http"))
+	if at, err := zap.NewStdLogAt(log.Named("http"), zap.WarnLevel); err == nil {
+		warnings = at
+	}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
@@ -73,8 +82,8 @@ func newServer(settings config.Config, listener *listener, handler http.Handler,
 			ReadTimeout:       settings.HTTP.ReadTimeout,
 			WriteTimeout:      settings.HTTP.WriteTimeout,
 			IdleTimeout:       settings.HTTP.IdleTimeout,
-			MaxHeaderBytes:    settings.HTTP.MaxHeaderBytes,
-			ErrorLog:          zap.NewStdLog(log.Named("http")),
+			MaxHeaderBytes:    max(settings.HTTP.MaxHeaderBytes-headerSlop, 1),
+			ErrorLog:          warnings,
 		},
 		listener:  listener,
 		lifecycle: lifecycle,
@@ -106,9 +115,9 @@ func (s *server) serve(ctx context.Context, signals <-chan os.Signal) error {
 		s.log.Info("stopping", zap.Error(context.Cause(ctx)))
 		s.lifecycle.Drain()
 	}
-	s.http.SetKeepAlivesEnabled(false)
 	s.listener.finish()
-	<-ended                    //nolint:errcheck // it ended because it was told to
+	<-ended //nolint:errcheck // it ended because it was told to
+	s.http.SetKeepAlivesEnabled(false)
 	return s.shutdown(signals) //nolint:contextcheck // ctx may be what ended it
 }
 

@@ -152,6 +152,9 @@ func (d *decoder) skip() error {
 }
 
 func (d *decoder) unknown(name string, plan map[string]int) {
+	if len(d.faults) >= maxFaults { // looking for what was meant costs more than reading
+		return
+	}
 	known := slices.Sorted(maps.Keys(plan))
 	d.fault(pointer(name), "unknown_member", "is not a member that this object has"+meant(name, known))
 }

@@ -143,8 +143,14 @@ func between(least, most int64) string {
 	return strconv.FormatInt(least, 10) + " to " + strconv.FormatInt(most, 10)
 }
 
+// longestName is beyond every name that is known, in octets.
+const longestName = 64
+
 // meant names the known word that is nearest to a misspelt one, when one is near.
 func meant(name string, known []string) string {
+	if len(name) > longestName {
+		return ""
+	}
 	best, distance := "", min(3, 1+len(name)/3)
 	for _, word := range known {
 		if d := levenshtein.ComputeDistance(strings.ToLower(name), word); d <= distance {

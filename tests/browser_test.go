@@ -45,8 +45,7 @@ func browser(t *testing.T) (context.Context, *sightings) {
 		chromedp.ExecPath(program(t, "chromium", "chromium-browser", "google-chrome")),
 		chromedp.NoSandbox, // refused to root, as which CI runs
 		chromedp.Flag("disable-quic", true),
-		chromedp.WindowSize(1280, 1600),
-		chromedp.UserDataDir(t.TempDir()))
+		chromedp.WindowSize(1280, 1600)) // its folder is chromedp's to remove: Chromium writes there to its very end
 	ctx, stop := chromedp.NewExecAllocator(t.Context(), options...)
 	t.Cleanup(stop)
 	ctx, closeTab := chromedp.NewContext(ctx)

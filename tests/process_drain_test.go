@@ -79,7 +79,7 @@ func (h *herd) use(conn net.Conn, n int, serial *int) {
 }
 
 // run stops a process under the load of a herd and returns the herd when it has gone home.
-func (h *herd) run(t *testing.T, p *testkit.Process, size int) {
+func (h *herd) run(t *testing.T, p *testkit.Process, size int, signal syscall.Signal) {
 	t.Helper()
 	h.addr = p.Addr
 	var grazing sync.WaitGroup
@@ -87,19 +87,20 @@ func (h *herd) run(t *testing.T, p *testkit.Process, size int) {
 		grazing.Go(func() { h.graze(n) })
 	}
 	testkit.Eventually(t, "the load", func() bool { return h.answered.Load() > int64(20*size) })
-	p.Signal(t, syscall.SIGTERM)
+	p.Signal(t, signal)
 	grazing.Wait()
 	stopped(t, p, 10*time.Second)
 }
 
 func TestProcess_DrainLosesNothing(t *testing.T) {
-	for round := range 3 {
+	// SIGINT has no drain, but the same way to stop.
+	for round, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGTERM, syscall.SIGINT} {
 		p := testkit.Start{Args: []string{"--set", "shutdown.drain=300ms"}}.Binary(t)
 		p.Create(t, ada)
 		h := new(herd)
-		h.run(t, p, 32)
+		h.run(t, p, 32, signal)
 		if len(h.losses) > 0 {
-			t.Errorf("round %d: %d requests were sent and not answered; the first (on a new connection: %v): %v", round, len(h.losses), h.losses[0].fresh, h.losses[0].err)
+			t.Errorf("round %d, %v: %d requests were sent and not answered; the first (on a new connection: %v): %v", round, signal, len(h.losses), h.losses[0].fresh, h.losses[0].err)
 		}
 		if h.closing.Load() == 0 {
 			t.Error("no answer said Connection: close")

@@ -81,7 +81,8 @@ func Write(c *gin.Context, err error) {
 	if status >= http.StatusInternalServerError {
 		_ = c.Error(err)
 	}
-	if c.Writer.Written() {
+	if c.Writer.Written() || known.Kind == models.KindCancelled {
+		c.Status(status) // for the log; nobody is there to read an answer
 		panic(http.ErrAbortHandler)
 	}
 	header := c.Writer.Header()
