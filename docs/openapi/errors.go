@@ -28,5 +28,9 @@ below, and ` + "`type`" + ` is the path of a page, ` + "`/problems/{code}`" + ` 
 	for _, e := range entries {
 		fmt.Fprintf(&page, "\n## %s\n\n**%d: %s.** %s\n\n*To mend it:* %s\n", e.Code, e.Status, e.Title, e.Meaning, e.Mend)
 	}
+	page.WriteString("\n## Codes of faults\n\nThe member `errors` of a 422 lists every fault with its place and one of these codes.\n\n| code | what it says |\n| --- | --- |\n")
+	for _, f := range problem.Faults() {
+		fmt.Fprintf(&page, "| `%s` | %s |\n", f.Code, f.Meaning)
+	}
 	return page.Bytes()
 }

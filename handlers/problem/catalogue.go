@@ -90,3 +90,26 @@ func title(code string) string {
 	}
 	return "The request failed"
 }
+
+// FaultEntry explains one code word of a fault.
+type FaultEntry struct{ Code, Meaning string }
+
+// Faults lists every code that a fault of an answer can carry.
+func Faults() []FaultEntry {
+	return []FaultEntry{
+		{"required", "The member is absent and must be there."},
+		{"wrong_type", "The value is of another type than the rule wants."},
+		{"out_of_range", "The number is below or above its bounds."},
+		{"too_short", "The text has too few characters, after white space around it is removed."},
+		{"too_long", "The text has too many characters."},
+		{"forbidden_character", "The text holds a control, a character that overrides or isolates the writing direction, or a noncharacter."},
+		{"invalid_email", "The text is not an e-mail address that the service takes; `detail` says why."},
+		{"unknown_member", "The object has no such member; `detail` names the one that may be meant."},
+		{"unknown_parameter", "The path has no such parameter; `detail` names the one that may be meant."},
+		{"repeated_parameter", "The parameter is given more than once."},
+		{"empty_parameter", "The parameter is given without a value."},
+		{"malformed_parameter", "The parameter is not percent-encoded as RFC 3986 prescribes."},
+		{"conflicting_parameters", "The parameter does not go together with another one that is given."},
+		{"invalid_cursor", "The cursor is not one of this list."},
+	}
+}

@@ -5,7 +5,10 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
+
+	catalogue "userapi/handlers/problem"
 )
 
 var (
@@ -103,6 +106,9 @@ func watchFault(tb TB, r *Response, fault Fault) {
 	}
 	if places != 1 || !codeWord.MatchString(fault.Code) || fault.Detail == "" {
 		tb.Errorf("%s: contract 3: a fault is not one place, one code and a sentence: %s: %q", r, fault, fault.Detail)
+	}
+	if !slices.ContainsFunc(catalogue.Faults(), func(f catalogue.FaultEntry) bool { return f.Code == fault.Code }) {
+		tb.Errorf("%s: docs/errors.md does not know the code %s of a fault", r, fault.Code)
 	}
 	if fault.Pointer != nil && *fault.Pointer != "" && (*fault.Pointer)[0] != '/' {
 		tb.Errorf("%s: contract 3: %q is no JSON Pointer", r, *fault.Pointer)
