@@ -103,6 +103,7 @@ func newEngine(deps *Deps) (*gin.Engine, error) {
 	engine := gin.New()
 	engine.RedirectTrailingSlash = false
 	engine.HandleMethodNotAllowed = true
+	engine.RemoteIPHeaders = []string{"X-Forwarded-For"} // X-Real-IP says less and is spoofed as easily
 	if err := engine.SetTrustedProxies(deps.TrustedProxies); err != nil {
 		return nil, err
 	}

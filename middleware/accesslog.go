@@ -156,8 +156,7 @@ func maskHeaders(header http.Header) map[string]string {
 // client returns the address of the client behind trusted proxies. Without a header that names
 // another it is the peer's, which gin would take apart, parse and print again.
 func client(c *gin.Context) string {
-	header := c.Request.Header
-	if header["X-Forwarded-For"] != nil || header["X-Real-Ip"] != nil {
+	if c.Request.Header["X-Forwarded-For"] != nil {
 		return c.ClientIP()
 	}
 	host := c.Request.RemoteAddr
