@@ -123,12 +123,17 @@ func method(sent string) string {
 	return "_OTHER"
 }
 
-// secret says whether no log may hold the value of a header field, given in canonical form. A Referer
-// and a Link may hold a query and a From an address.
+// secret says whether no log may hold the value of a header field, given in canonical form: one that
+// is named like a credential, or that may hold a query or an address.
 func secret(field string) bool {
 	switch field {
-	case "Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie", "Idempotency-Key", "X-Api-Key", "Referer", "Link", "From":
+	case "From", "Link", "Referer":
 		return true
+	}
+	for _, word := range []string{"auth", "cookie", "key", "password", "secret", "session", "token", "uri", "url"} {
+		if strings.Contains(strings.ToLower(field), word) {
+			return true
+		}
 	}
 	return false
 }

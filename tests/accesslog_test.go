@@ -109,7 +109,7 @@ func TestAccessLog_Cause(t *testing.T) {
 func TestAccessLog_Debug(t *testing.T) {
 	t.Parallel()
 	svc := testkit.New(t, testkit.Options{LogLevel: zapcore.DebugLevel})
-	secrets := []string{"Authorization: Bearer s3cr3t-1", "Cookie: session=s3cr3t-2", "Idempotency-Key: s3cr3t-3", "Proxy-Authorization: Basic s3cr3t-4", "X-Api-Key: s3cr3t-5"}
+	secrets := []string{"Authorization: Bearer s3cr3t-1", "Cookie: session=s3cr3t-2", "Idempotency-Key: s3cr3t-3", "Proxy-Authorization: Basic s3cr3t-4", "X-Api-Key: s3cr3t-5", "X-Auth-Token: s3cr3t-6", "X-Original-Url: /users/?email=s3cr3t-7"}
 	svc.Post(t, "/users/", ada, append(secrets, "X-Request-ID: debug", "X-Colour: blue")...).Want(http.StatusCreated)
 	entry := svc.Log.Request(t, "debug")
 	t.Run("it adds the sizes and the headers of both sides", func(t *testing.T) {
