@@ -74,7 +74,8 @@ func Handle(handler func(*gin.Context) error) gin.HandlerFunc {
 
 // Write answers with err as a problem and ends the handling of the request. What a client must not
 // see of it is left in c.Errors for the log. When an answer has begun already it is cut off, so that
-// nobody takes it for whole.
+// nobody takes it for whole; when the client has gone, nothing is written and the log says 499. Both
+// are a panic with http.ErrAbortHandler, which net/http takes for the end of the connection.
 func Write(c *gin.Context, err error) {
 	known := classify(err, c.Request.Context().Err() != nil)
 	status := statuses[known.Kind]
