@@ -2,6 +2,7 @@ package models
 
 import (
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -17,6 +18,8 @@ const (
 	KindInvalid
 	KindNotFound
 	KindConflict
+	// KindStale is a condition on the version of a user that does not hold.
+	KindStale
 	KindUnavailable
 	KindMalformed
 	KindTooLarge
@@ -24,6 +27,7 @@ const (
 	KindMethodNotAllowed
 	KindTimeout
 	KindCancelled
+	KindPreconditionRequired
 )
 
 // Error is a failure that a client is told about. Its values are compared by errors.Is on Code, so
@@ -37,8 +41,10 @@ type Error struct {
 	Detail string
 	// Faults lists everything wrong with the request, for KindInvalid.
 	Faults []Fault
-	// RetryAfter is how long a client should wait before it tries again, for KindUnavailable.
+	// RetryAfter is how long a client should wait before it tries again; zero when that is no help.
 	RetryAfter time.Duration
+	// Version is that of the user as it is now, for KindStale.
+	Version int64
 	// Cause is for the log only.
 	Cause error
 }
@@ -55,6 +61,8 @@ type Fault struct {
 	Code string `json:"code" example:"out_of_range"`
 	// One clause for a person, of which the place is the subject.
 	Detail string `json:"detail" example:"must be 1 to 150"`
+	// The HTTP status that the operation of a batch fails with; absent elsewhere.
+	Status int `json:"status,omitempty" format:"int32" minimum:"400" maximum:"599" example:"409"`
 } // @name Fault
 
 // MarshalJSON writes the one place that the fault has. The pointer to the whole body is the empty
@@ -72,15 +80,24 @@ func (f Fault) MarshalJSON() ([]byte, error) {
 	dst, _ = jsontext.AppendQuote(dst, at) // a name that is not UTF-8 gets U+FFFD in it, and an error
 	dst = append(dst, `,"code":`...)
 	dst = append(appendString(dst, f.Code), `,"detail":`...)
-	return append(appendString(dst, f.Detail), '}'), nil
+	dst = appendString(dst, f.Detail)
+	if f.Status != 0 {
+		dst = strconv.AppendInt(append(dst, `,"status":`...), int64(f.Status), 10)
+	}
+	return append(dst, '}'), nil
 }
 
 // The failures of the domain. Return them as they are, or a copy made by With or Because.
 var (
 	ErrUserNotFound = &Error{Kind: KindNotFound, Code: "user_not_found", Detail: "There is no user with this id."}
 	ErrEmailTaken   = &Error{Kind: KindConflict, Code: "email_taken", Detail: "Another user has this e-mail address."}
-	ErrInvalid      = &Error{Kind: KindInvalid, Code: "invalid_input", Detail: "The request is readable, but not valid."}
-	ErrUnavailable  = &Error{Kind: KindUnavailable, Code: "unavailable", Detail: "The service cannot do this at the moment; try again later.", RetryAfter: time.Second}
+	// ErrPreconditionFailed is returned as a copy that has the version.
+	ErrPreconditionFailed = &Error{Kind: KindStale, Code: "precondition_failed", Detail: "The user has changed meanwhile: its version is not one that If-Match names."}
+	// ErrRequestInProgress and ErrKeyReused are about an idempotency key.
+	ErrRequestInProgress = &Error{Kind: KindConflict, Code: "request_in_progress", Detail: "A request with this Idempotency-Key is still running.", RetryAfter: time.Second}
+	ErrKeyReused         = &Error{Kind: KindInvalid, Code: "idempotency_key_reused", Detail: "This Idempotency-Key came with another body before."}
+	ErrInvalid           = &Error{Kind: KindInvalid, Code: "invalid_input", Detail: "The request is readable, but not valid."}
+	ErrUnavailable       = &Error{Kind: KindUnavailable, Code: "unavailable", Detail: "The service cannot do this at the moment; try again later.", RetryAfter: time.Second}
 )
 
 // Error returns the code, the detail and the cause, for logs.

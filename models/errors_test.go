@@ -10,7 +10,9 @@ import (
 
 // sentinels are all the failures of the domain.
 func sentinels() []*Error {
-	return []*Error{ErrUserNotFound, ErrEmailTaken, ErrInvalid, ErrUnavailable, ErrInternal}
+	return []*Error{
+		ErrUserNotFound, ErrEmailTaken, ErrPreconditionFailed, ErrRequestInProgress, ErrKeyReused, ErrInvalid, ErrUnavailable, ErrInternal,
+	}
 }
 
 func TestError_Is(t *testing.T) {
@@ -88,10 +90,13 @@ func TestAsError(t *testing.T) {
 func TestFault_MarshalJSON(t *testing.T) {
 	t.Run("names the one place", func(t *testing.T) {
 		for want, fault := range map[string]Fault{
-			`{"pointer":"/age","code":"out_of_range","detail":"must be 1 to 150"}`:   {Pointer: "/age", Code: "out_of_range", Detail: "must be 1 to 150"},
-			`{"pointer":"","code":"wrong_type","detail":"must be an object"}`:        {Code: "wrong_type", Detail: "must be an object"},
-			`{"parameter":"limit","code":"wrong_type","detail":"must be a number"}`:  {Parameter: "limit", Code: "wrong_type", Detail: "must be a number"},
-			`{"header":"If-Match","code":"malformed","detail":"must be an ETag"}`:    {Header: "If-Match", Code: "malformed", Detail: "must be an ETag"},
+			`{"pointer":"/age","code":"out_of_range","detail":"must be 1 to 150"}`:  {Pointer: "/age", Code: "out_of_range", Detail: "must be 1 to 150"},
+			`{"pointer":"","code":"wrong_type","detail":"must be an object"}`:       {Code: "wrong_type", Detail: "must be an object"},
+			`{"parameter":"limit","code":"wrong_type","detail":"must be a number"}`: {Parameter: "limit", Code: "wrong_type", Detail: "must be a number"},
+			`{"header":"If-Match","code":"malformed","detail":"must be an ETag"}`:   {Header: "If-Match", Code: "malformed", Detail: "must be an ETag"},
+			`{"pointer":"/operations/1/id","code":"user_not_found","detail":"is of no user","status":404}`: {
+				Pointer: "/operations/1/id", Code: "user_not_found", Detail: "is of no user", Status: 404,
+			},
 			`{"pointer":"/a\"\\\n","code":"unknown_member","detail":"<is> unknown"}`: {Pointer: "/a\"\\\n", Code: "unknown_member", Detail: "<is> unknown"},
 		} {
 			got, err := fault.MarshalJSON()
@@ -105,7 +110,7 @@ func TestFault_MarshalJSON(t *testing.T) {
 			for _, fault := range []Fault{{Parameter: name}, {Pointer: "/" + name}, {Header: name}} {
 				got, err := fault.MarshalJSON()
 				if err != nil || !utf8.Valid(got) || !json.Valid(got) {
-					t.Errorf("%+q became %q, error %v", fault, got, err)
+					t.Errorf("%#v became %q, error %v", fault, got, err)
 				}
 			}
 		}

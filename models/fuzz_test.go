@@ -40,3 +40,29 @@ func FuzzCheckText(f *testing.F) {
 		}
 	})
 }
+
+func FuzzParseMatch(f *testing.F) {
+	for _, row := range entityTags() {
+		f.Add(strings.Join(row.values, "\n"))
+	}
+	f.Fuzz(func(t *testing.T, lines string) { checkMatch(t, strings.Split(lines, "\n")) })
+}
+
+func FuzzCompareFolded(f *testing.F) {
+	for _, pair := range [][2]string{
+		{"", ""},
+		{"Ada Lovelace", "LACE"},
+		{"stra\u00dfe", "STRASSE"},
+		{"\u212aelvin", "k"},
+		{"\u0130", "i\u0307"},
+		{"a\xff", "a\xc3"},
+		{"\uab70", "\u13a0"},
+		{"ab\U00010400", "AB\uffe6"},
+	} {
+		f.Add(pair[0], pair[1])
+	}
+	f.Fuzz(func(t *testing.T, a, b string) {
+		checkFolded(t, a, b)
+		checkFolded(t, b, a)
+	})
+}

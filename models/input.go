@@ -17,13 +17,13 @@ type UserInput struct {
 	// be put back.
 
 	// Accepted and ignored.
-	ID Ignored `json:"id" validate:"optional" swaggertype:"integer" readonly:"true"`
+	ID Ignored `json:"id" binding:"-" validate:"optional" swaggertype:"integer" readonly:"true"`
 	// Accepted and ignored.
-	CreatedAt Ignored `json:"created_at" validate:"optional" swaggertype:"string" readonly:"true"`
+	CreatedAt Ignored `json:"created_at" binding:"-" validate:"optional" swaggertype:"string" readonly:"true"`
 	// Accepted and ignored.
-	UpdatedAt Ignored `json:"updated_at" validate:"optional" swaggertype:"string" readonly:"true"`
+	UpdatedAt Ignored `json:"updated_at" binding:"-" validate:"optional" swaggertype:"string" readonly:"true"`
 	// Accepted and ignored.
-	Version Ignored `json:"version" validate:"optional" swaggertype:"integer" readonly:"true"`
+	Version Ignored `json:"version" binding:"-" validate:"optional" swaggertype:"integer" readonly:"true"`
 } // @name UserInput
 
 // Ignored is a member that may be present with any value and whose value is dropped.
@@ -56,4 +56,26 @@ func (in *UserInput) Apply(user User) User {
 		user.Age = Age(*in.Age) //nolint:gosec // validation holds it in 1 to 150
 	}
 	return user
+}
+
+// UserPatch is what a merge patch (RFC 7396) sets of a user: of Input only the members that are said
+// to be given.
+type UserPatch struct {
+	Input            UserInput
+	Name, Email, Age bool
+}
+
+// Apply returns the user with the members that a valid patch gives in place of its own.
+func (p *UserPatch) Apply(user User) User {
+	merged := p.Input.Apply(user)
+	if !p.Name {
+		merged.Name = user.Name
+	}
+	if !p.Email {
+		merged.Email = user.Email
+	}
+	if !p.Age {
+		merged.Age = user.Age
+	}
+	return merged
 }

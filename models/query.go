@@ -6,33 +6,56 @@ const (
 	MaxLimit     = 1000
 )
 
-// Query says which page of the users is asked for. Users stand in the order of their id.
+// Query says which page of which users is asked for, and in which order.
 type Query struct {
+	Filter Filter
+	// Order is in its normal form.
+	Order Order
 	// Limit is the largest number of users in the page, 1 to MaxLimit.
 	Limit int
-	// Skip is how many users to pass over from the start; it is zero when Position is set.
+	// Skip is how many of the users that the filter lets through to pass over from the start; it is
+	// zero when Position is not.
 	Skip int64
-	// Position is where a walk goes on; nil starts at the first user.
-	Position *Position
+	// Position is where a walk goes on; the zero Position is the start of the list.
+	Position Position
 	// WithTotal asks for Page.Total.
 	WithTotal bool
 }
 
-// Position is a place between two users of a walk. It stays meaningful when the user that it names
-// is gone.
+// Position is a place in an ordered list, beside a user who may be gone or changed meanwhile: it
+// holds the values by which that user stood where it did.
 type Position struct {
-	// ID is that of the user on whose far side the page begins.
-	ID int64
-	// Backward asks for the users before ID, nearest last, instead of those after it.
+	// At has the id and those members that are keys of the order. Without an id the place is that
+	// end of the list from which the page goes inward.
+	At User
+	// Inclusive lets the user at the place itself into the page.
+	Inclusive bool
+	// Backward asks for the users before the place, nearest last, instead of those behind it.
 	Backward bool
+}
+
+// Admits says whether a user stands on the side of the place that the page is on.
+func (p *Position) Admits(order Order, user *User) bool {
+	if p.At.ID == 0 {
+		return true
+	}
+	c := order.Compare(user, &p.At)
+	switch {
+	case c == 0:
+		return p.Inclusive
+	case p.Backward:
+		return c < 0
+	}
+	return c > 0
 }
 
 // Page is one page of a list.
 type Page struct {
-	// Users is owned by the caller.
+	// Users is owned by the caller and never nil.
 	Users []User
-	// More and Before say whether any user follows and precedes the page.
+	// More and Before say whether any user that the filter lets through follows and precedes the
+	// page.
 	More, Before bool
-	// Total is the number of all users that the query matches, when it was asked for.
+	// Total is the number of all users that the filter lets through, when it was asked for.
 	Total int64
 }
