@@ -1,12 +1,13 @@
 // Package repository is the contract between the rules and the stores.
 //
-// It owns the UserRepository interface and its promises. It refuses any implementation: the engines
-// are sub-packages that import this one and never each other, and every engine passes the
-// conformance suite in repotest. The services use it.
+// It owns the UserRepository and IdempotencyRepository interfaces and their promises. It refuses any
+// implementation: the engines are sub-packages that import this one and never each other, and every
+// engine passes the conformance suite in repotest. The services use it.
 package repository
 
 import (
 	"context"
+	"crypto/sha256"
 
 	"userapi/models"
 )
@@ -35,7 +36,8 @@ type UserRepository interface {
 	// Get returns the user with this ID, or models.ErrUserNotFound.
 	Get(ctx context.Context, id int64) (models.User, error)
 
-	// List returns one page of one consistent state of the store.
+	// List returns one page of one consistent state of the store: of the users that the filter lets
+	// through, in the order asked for, those beside the position or behind the skip.
 	List(ctx context.Context, query models.Query) (models.Page, error)
 
 	// Update replaces a user by what change makes of it and returns what is stored afterwards. The
@@ -47,8 +49,17 @@ type UserRepository interface {
 	Update(ctx context.Context, id int64, change func(models.User) (models.User, error)) (models.User, error)
 
 	// Delete removes a user for good, or gives models.ErrUserNotFound. Its address is free at once,
-	// its ID never again.
-	Delete(ctx context.Context, id int64) error
+	// its ID never again. When allow is not nil, it is asked about the user first, as change is by
+	// Update and under the same rules: its error is returned as it is, and the user stays.
+	Delete(ctx context.Context, id int64, allow func(models.User) error) error
+
+	// Batch reads users, decides and writes in one atomic step: nothing that decide has read changes
+	// before the changes that it returns are written, all of them or none. An error of decide is
+	// returned as it is and nothing is written. That addresses are unique is judged on the state
+	// that all changes together lead to, so that two users can exchange theirs; models.ErrEmailTaken
+	// tells of a clash. Like change, decide may be called more than once and must not call the store
+	// but by tx, which it must not keep.
+	Batch(ctx context.Context, decide func(tx Tx) (Changes, error)) error
 
 	// Ping says whether the store can serve now: nil or models.ErrUnavailable.
 	Ping(ctx context.Context) error
@@ -57,3 +68,52 @@ type UserRepository interface {
 	// may be called more than once.
 	Close() error
 }
+
+// Tx is what a batch sees of the store: its state before the batch, which the batch keeps others
+// from changing where it has looked. It is for one goroutine.
+type Tx interface {
+	// Get returns the user with this ID, or models.ErrUserNotFound.
+	Get(id int64) (models.User, error)
+
+	// Owner returns the ID of the user whose address has this models.EmailKey, or
+	// models.ErrUserNotFound.
+	Owner(emailKey string) (int64, error)
+
+	// NextID returns an ID for a user whom the batch creates. IDs grow from one call to the next
+	// and above all that were given before. Those of a batch that fails may be given again; those of
+	// one that succeeds are used up, also those that its changes leave out.
+	NextID() (int64, error)
+}
+
+// Changes is what a batch writes. No ID is in it twice.
+type Changes struct {
+	// Create holds new users with IDs from Tx.NextID, which may leave some of those out.
+	Create []models.User
+	// Replace holds users in place of those with the same IDs, which exist. CreatedAt is kept as it
+	// was.
+	Replace []models.User
+	// Delete holds the IDs of users that exist.
+	Delete []int64
+}
+
+// IdempotencyRepository remembers what requests with an idempotency key were answered with
+// (contract 3), for a limited time and in limited number: the oldest answers go first. All methods
+// are safe for concurrent use; their errors are those of UserRepository.
+type IdempotencyRepository interface {
+	// Begin takes a key for a request with this fingerprint. Whoever gets false owns the key, and
+	// ends that by Finish or Release. When the key has an answer, it returns that and true;
+	// models.ErrKeyReused when the answer is that of another fingerprint; models.ErrRequestInProgress
+	// while somebody owns the key, whatever the fingerprint. The check and the taking are one atomic step.
+	Begin(ctx context.Context, key string, fingerprint Fingerprint) (models.Answer, bool, error)
+
+	// Finish gives the answer of a key to its owner, and to all who ask for it from now on.
+	Finish(ctx context.Context, key string, answer models.Answer) error
+
+	// Release frees a key, as if it had never been taken. It is without effect on a key that has an
+	// answer.
+	Release(ctx context.Context, key string) error
+}
+
+// Fingerprint tells the bodies of requests apart. It is an alias, so that the handlers can speak of it
+// in an interface of their own without a look at this package.
+type Fingerprint = [sha256.Size]byte

@@ -2,8 +2,10 @@ package memory_test
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 
@@ -20,7 +22,7 @@ func person(n int) models.User {
 	return models.User{
 		Name:      fmt.Sprintf("Ada Lovelace %07d", n),
 		Email:     fmt.Sprintf("a%07d@example.com", n),
-		Age:       36,
+		Age:       models.Age(n*7919%150 + 1),
 		CreatedAt: models.Timestamp(1_767_366_245_000_000 + n),
 		UpdatedAt: models.Timestamp(1_767_366_245_000_000 + n),
 		Version:   1,
@@ -39,13 +41,16 @@ func filled(tb testing.TB, n int) *memory.Store {
 	return store
 }
 
-// atSizes runs a benchmark on a store of every size, which is filled once.
-func atSizes(b *testing.B, run func(b *testing.B, store *memory.Store, size int)) {
+// stores are filled once for all benchmarks that leave them as they are.
+var stores sync.Map
+
+// atSizes runs a benchmark on a store of every size.
+func atSizes(b *testing.B, name string, run func(b *testing.B, store *memory.Store, size int)) {
 	b.Helper()
 	for _, size := range sizes {
-		store := sync.OnceValue(func() *memory.Store { return filled(b, size) })
-		b.Run(fmt.Sprintf("users=%d", size), func(b *testing.B) {
-			users := store()
+		b.Run(fmt.Sprintf("%s/users=%d", name, size), func(b *testing.B) {
+			made, _ := stores.LoadOrStore(size, sync.OnceValue(func() *memory.Store { return filled(b, size) }))
+			users := made.(func() *memory.Store)()
 			runtime.GC()
 			b.ReportAllocs()
 			b.ResetTimer()
@@ -55,7 +60,7 @@ func atSizes(b *testing.B, run func(b *testing.B, store *memory.Store, size int)
 }
 
 func BenchmarkStore_Get(b *testing.B) {
-	atSizes(b, func(b *testing.B, store *memory.Store, size int) {
+	atSizes(b, "store", func(b *testing.B, store *memory.Store, size int) {
 		random := rand.New(rand.NewPCG(1, 2))
 		for b.Loop() {
 			if _, err := store.Get(b.Context(), random.Int64N(int64(size))+1); err != nil {
@@ -68,7 +73,7 @@ func BenchmarkStore_Get(b *testing.B) {
 // BenchmarkStore_Create keeps the store at its size: what a batch adds goes, untimed, before the
 // next.
 func BenchmarkStore_Create(b *testing.B) {
-	atSizes(b, func(b *testing.B, store *memory.Store, size int) {
+	atSizes(b, "store", func(b *testing.B, store *memory.Store, size int) {
 		var batch, created [100]models.User
 		for i := range batch {
 			batch[i] = person(size + i)
@@ -83,7 +88,7 @@ func BenchmarkStore_Create(b *testing.B) {
 			}
 			b.StopTimer()
 			for i := range users {
-				if err := store.Delete(b.Context(), created[i].ID); err != nil {
+				if err := store.Delete(b.Context(), created[i].ID, nil); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -93,7 +98,7 @@ func BenchmarkStore_Create(b *testing.B) {
 }
 
 func BenchmarkStore_Update(b *testing.B) {
-	atSizes(b, func(b *testing.B, store *memory.Store, size int) {
+	atSizes(b, "store", func(b *testing.B, store *memory.Store, size int) {
 		random := rand.New(rand.NewPCG(1, 2))
 		next := func(user models.User) (models.User, error) {
 			user.Version++
@@ -107,29 +112,103 @@ func BenchmarkStore_Update(b *testing.B) {
 	})
 }
 
+// BenchmarkStore_List reads pages of fifty that begin anywhere: in every order of one key, some of
+// several, and by every filter.
 func BenchmarkStore_List(b *testing.B) {
-	queries := map[string]func(random *rand.Rand, size int64) models.Query{
-		"skip": func(random *rand.Rand, size int64) models.Query {
-			return models.Query{Limit: models.DefaultLimit, Skip: random.Int64N(size - models.DefaultLimit)}
+	by := func(sorts ...models.Sort) models.Order { return sorts }
+	asked := func(filter models.Filter, order models.Order) models.Query {
+		return models.Query{Limit: models.DefaultLimit, Filter: filter, Order: order}
+	}
+	queries := map[string]func(random *rand.Rand, size int) models.Query{
+		"skip": func(random *rand.Rand, size int) models.Query {
+			query := asked(models.Filter{}, nil)
+			query.Skip = int64(random.IntN(size - models.DefaultLimit))
+			return query
 		},
-		"position": func(random *rand.Rand, size int64) models.Query {
-			at := &models.Position{ID: random.Int64N(size - models.DefaultLimit)}
-			return models.Query{Limit: models.DefaultLimit, Position: at}
+		"filter=age": func(random *rand.Rand, _ int) models.Query {
+			return asked(models.Filter{MinAge: 36, MaxAge: 36}, nil)
+		},
+		"filter=age_min": func(random *rand.Rand, size int) models.Query {
+			return from(asked(models.Filter{MinAge: 30}, nil), random.IntN(size/2))
+		},
+		"filter=age_min,sort=age": func(random *rand.Rand, size int) models.Query {
+			return from(asked(models.Filter{MinAge: 30}, by(models.Sort{Key: models.KeyAge})), random.IntN(size/2))
+		},
+		"filter=created": func(random *rand.Rand, size int) models.Query {
+			after := person(random.IntN(size - 100)).CreatedAt
+			return asked(models.Filter{CreatedAfter: &after}, nil)
+		},
+		"filter=created,sort=-created_at": func(random *rand.Rand, size int) models.Query {
+			before := person(random.IntN(size-100) + 100).CreatedAt
+			return asked(models.Filter{CreatedBefore: &before}, by(models.Sort{Key: models.KeyCreatedAt, Descending: true}))
+		},
+		"filter=name": func(random *rand.Rand, size int) models.Query {
+			return asked(models.Filter{Name: models.FoldName(person(random.IntN(size)).Name)}, nil)
+		},
+		"filter=email": func(random *rand.Rand, size int) models.Query {
+			return asked(models.Filter{EmailKey: models.EmailKey(person(random.IntN(size)).Email)}, nil)
+		},
+		"filter=ids": func(random *rand.Rand, size int) models.Query {
+			filter := models.Filter{}
+			for range models.DefaultLimit {
+				filter.IDs = append(filter.IDs, random.Int64N(int64(size))+1)
+			}
+			slices.Sort(filter.IDs)
+			filter.IDs = slices.Compact(filter.IDs)
+			return asked(filter, nil)
+		},
+		"q=few": func(random *rand.Rand, size int) models.Query {
+			return asked(models.Filter{Search: fmt.Sprintf("%07d", random.IntN(size))}, nil)
+		},
+		"q=three": func(random *rand.Rand, size int) models.Query {
+			return asked(models.Filter{Search: fmt.Sprintf("%03d", random.IntN(1000))}, nil)
+		},
+		"q=few,sort=name": func(random *rand.Rand, size int) models.Query {
+			return asked(models.Filter{Search: fmt.Sprintf("%07d", random.IntN(size))}, by(models.Sort{Key: models.KeyName}))
+		},
+		"q=many": func(random *rand.Rand, size int) models.Query {
+			return asked(models.Filter{Search: "love"}, nil)
+		},
+		"total=age": func(random *rand.Rand, size int) models.Query {
+			query := asked(models.Filter{MinAge: 36}, nil)
+			query.WithTotal = true
+			return query
 		},
 	}
-	for name, query := range queries {
-		b.Run(name, func(b *testing.B) {
-			atSizes(b, func(b *testing.B, store *memory.Store, size int) {
-				random := rand.New(rand.NewPCG(1, 2))
-				for b.Loop() {
-					page, err := store.List(b.Context(), query(random, int64(size)))
-					if err != nil || len(page.Users) != models.DefaultLimit {
-						b.Fatalf("%d users, error %v", len(page.Users), err)
-					}
+	for _, key := range []models.Key{models.KeyID, models.KeyName, models.KeyEmail, models.KeyAge, models.KeyCreatedAt, models.KeyUpdatedAt} {
+		for _, descending := range []bool{false, true} {
+			order := by(models.Sort{Key: key, Descending: descending}).Normal()
+			queries["sort="+order.String()] = func(random *rand.Rand, size int) models.Query {
+				return from(asked(models.Filter{}, order), random.IntN(size-2*models.DefaultLimit)+models.DefaultLimit)
+			}
+		}
+	}
+	for _, order := range []models.Order{
+		by(models.Sort{Key: models.KeyAge}, models.Sort{Key: models.KeyName}),
+		by(models.Sort{Key: models.KeyAge, Descending: true}, models.Sort{Key: models.KeyName, Descending: true}, models.Sort{Key: models.KeyEmail}),
+	} {
+		queries["sort="+order.String()] = func(random *rand.Rand, size int) models.Query {
+			return from(asked(models.Filter{}, order), random.IntN(size-2*models.DefaultLimit)+models.DefaultLimit)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(queries)) {
+		query := queries[name]
+		atSizes(b, name, func(b *testing.B, store *memory.Store, size int) {
+			random := rand.New(rand.NewPCG(1, 2))
+			for b.Loop() {
+				if _, err := store.List(b.Context(), query(random, size)); err != nil {
+					b.Fatal(err)
 				}
-			})
+			}
 		})
 	}
+}
+
+// from lets a query begin at a person.
+func from(query models.Query, n int) models.Query {
+	query.Position.At = person(n)
+	query.Position.At.ID = int64(n) + 1
+	return query
 }
 
 // heapPerUser returns the bytes of heap that a store of n users keeps alive, for each of them.

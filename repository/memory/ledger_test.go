@@ -37,8 +37,8 @@ func (m *model) remove(id int64) {
 // agree fails the test unless the ledger answers about these ids, ranks and limits as the model does.
 func agree(t rapid.TB, l *ledger, m model, ids []int64, limits []int) {
 	t.Helper()
-	if l.size != int64(len(m)) {
-		t.Fatalf("size %d, want %d", l.size, len(m))
+	if l.count != int64(len(m)) {
+		t.Fatalf("size %d, want %d", l.count, len(m))
 	}
 	for _, id := range ids {
 		at, found := m.find(id)

@@ -6,29 +6,107 @@
 package memory
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"userapi/models"
 )
 
-// Store is a repository.UserRepository in memory. Create it with New. A get, a create and a page at
-// any skip cost the same at any number of users.
+// Store is a repository.UserRepository in memory. Create it with New. A get, a create and a page cost
+// the same at any number of users, with few exceptions that docs/operations.md names.
 //
-// One lock guards everything, because no method holds it for longer than it takes to copy one page.
+// One lock guards everything. Nobody holds it for longer than it takes to copy one page or to look at
+// some thousands of users; what takes more is done on a snapshot of the ledger.
 type Store struct {
 	mu     sync.RWMutex
 	users  ledger
 	byKey  map[string]int64
+	grams  grams
+	spans  spans
 	lastID int64
 	closed bool
+
+	// The indexes: first those that the store always has, then those that it made because somebody
+	// asked for their order.
+	indexes []*index
+	uses    atomic.Int64
 }
+
+// lateIndexes is how many orders have an index besides those that always have one.
+const lateIndexes = 8
+
+// alwaysIndexed lists the members by which filters look for users; in their order there always is an
+// index.
+//
+//nolint:gochecknoglobals // never written
+var alwaysIndexed = [...]models.Key{models.KeyName, models.KeyAge, models.KeyCreatedAt, models.KeyUpdatedAt}
 
 // New returns an empty store.
 func New() *Store {
-	return &Store{byKey: make(map[string]int64)}
+	s := &Store{byKey: make(map[string]int64)}
+	for _, key := range alwaysIndexed {
+		x := newIndex(&s.users, models.Order{{Key: key}})
+		x.filled = complete
+		s.indexes = append(s.indexes, x)
+	}
+	return s
+}
+
+// ranged returns the indexes that there always are.
+func (s *Store) ranged() []*index { return s.indexes[:len(alwaysIndexed)] }
+
+// indexIn returns the complete index in an order, or nil.
+func (s *Store) indexIn(order models.Order) *index {
+	for _, x := range s.indexes {
+		if slices.Equal(x.order, order) {
+			x.used.Store(s.uses.Add(1))
+			if x.filled == complete {
+				return x
+			}
+		}
+	}
+	return nil
+}
+
+// makeIndex makes an index in an order, or helps to: it lets others in after every few users. The
+// index that was not wanted for the longest time goes when there are too many.
+func (s *Store) makeIndex(ctx context.Context, order models.Order) error {
+	for done := false; !done; {
+		if err := s.makeSome(ctx, order, &done); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) makeSome(ctx context.Context, order models.Order, done *bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.usable(ctx); err != nil {
+		return err
+	}
+	late := s.indexes[len(alwaysIndexed):]
+	at := slices.IndexFunc(late, func(x *index) bool { return slices.Equal(x.order, order) })
+	if at < 0 {
+		x := newIndex(&s.users, order)
+		if len(late) < lateIndexes {
+			s.indexes = append(s.indexes, x)
+			at = len(late)
+			late = s.indexes[len(alwaysIndexed):]
+		} else {
+			oldest := slices.MinFunc(late, func(a, b *index) int { return cmp.Compare(a.used.Load(), b.used.Load()) })
+			at = slices.Index(late, oldest)
+			late[at] = x
+		}
+	}
+	late[at].used.Store(s.uses.Add(1))
+	*done = late[at].fill(s.lastID, fillStep)
+	return nil
 }
 
 var (
@@ -51,10 +129,8 @@ func (s *Store) Create(ctx context.Context, user models.User) (models.User, erro
 	if s.lastID >= models.MaxID {
 		return models.User{}, errExhausted
 	}
-	s.lastID++
-	user.ID = s.lastID
-	s.users.put(&user)
-	s.byKey[key] = user.ID
+	user.ID = s.lastID + 1
+	s.add(&user)
 	return user, nil
 }
 
@@ -70,37 +146,6 @@ func (s *Store) Get(ctx context.Context, id int64) (models.User, error) {
 		return models.User{}, models.ErrUserNotFound
 	}
 	return *user, nil
-}
-
-// List implements repository.UserRepository.
-func (s *Store) List(ctx context.Context, query models.Query) (models.Page, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if err := s.usable(ctx); err != nil {
-		return models.Page{}, err
-	}
-	start, limit := query.Skip, query.Limit
-	if at := query.Position; at != nil {
-		start = s.users.before(at.ID)
-		if at.Backward {
-			end := start
-			start = max(0, end-int64(limit))
-			limit = int(end - start)
-		} else if s.users.get(at.ID) != nil {
-			start++
-		}
-	}
-	rest := max(0, s.users.size-start)
-	users := make([]models.User, 0, min(rest, int64(limit)))
-	page := models.Page{
-		Users:  s.users.collect(users, start, limit),
-		More:   rest > int64(limit),
-		Before: start > 0 && s.users.size > 0,
-	}
-	if query.WithTotal {
-		page.Total = s.users.size
-	}
-	return page, nil
 }
 
 // Update implements repository.UserRepository. It calls change once, under the lock.
@@ -125,22 +170,17 @@ func (s *Store) Update(ctx context.Context, id int64, change func(models.User) (
 	if changed == *old {
 		return changed, nil
 	}
-	if changed.Email == old.Email {
-		changed.Email = old.Email // the index holds this very string: keep one, not two
-	} else {
-		oldKey, newKey := models.EmailKey(old.Email), models.EmailKey(changed.Email)
-		if oldKey != newKey && s.byKey[newKey] != 0 {
+	if changed.Email != old.Email {
+		if owner := s.byKey[models.EmailKey(changed.Email)]; owner != 0 && owner != id {
 			return models.User{}, models.ErrEmailTaken
 		}
-		delete(s.byKey, oldKey) // its string may be that of the old address: let it go
-		s.byKey[newKey] = id
 	}
-	s.users.put(&changed)
-	return changed, nil
+	s.forgetAddress(&changed)
+	return s.replace(changed), nil
 }
 
 // Delete implements repository.UserRepository.
-func (s *Store) Delete(ctx context.Context, id int64) error {
+func (s *Store) Delete(ctx context.Context, id int64, allow func(models.User) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.usable(ctx); err != nil {
@@ -150,9 +190,72 @@ func (s *Store) Delete(ctx context.Context, id int64) error {
 	if user == nil {
 		return models.ErrUserNotFound
 	}
-	delete(s.byKey, models.EmailKey(user.Email)) // before remove, which clears what user points at
-	s.users.remove(id)
+	if allow != nil {
+		if err := allow(*user); err != nil {
+			return err
+		}
+		if err := s.usable(ctx); err != nil {
+			return err
+		}
+	}
+	s.drop(id)
 	return nil
+}
+
+// add stores a user whose address is free under its id, which is above all others.
+func (s *Store) add(user *models.User) {
+	s.lastID = user.ID
+	s.users.put(user)
+	s.byKey[models.EmailKey(user.Email)] = user.ID
+	s.grams.add(user)
+	s.spans.widen(user)
+	for _, x := range s.indexes {
+		x.add(user)
+	}
+}
+
+// forgetAddress frees the address of the user in whose place changed will come, if that has another.
+func (s *Store) forgetAddress(changed *models.User) {
+	if old := s.users.get(changed.ID); old.Email != changed.Email {
+		delete(s.byKey, models.EmailKey(old.Email)) // its string may be that of the old address: let it go
+	}
+}
+
+// replace stores a user in place of the one with its id and returns it as stored. An address that is
+// another one is free.
+func (s *Store) replace(changed models.User) models.User {
+	old := *s.users.get(changed.ID)
+	changed.CreatedAt = old.CreatedAt
+	if changed.Email == old.Email {
+		changed.Email = old.Email // the index holds this very string: keep one, not two
+	} else {
+		s.byKey[models.EmailKey(changed.Email)] = changed.ID
+	}
+	moved := make([]*index, 0, len(alwaysIndexed)+lateIndexes)
+	for _, x := range s.indexes {
+		if !x.same(&old, &changed) {
+			x.drop(&old)
+			moved = append(moved, x)
+		}
+	}
+	s.users.put(&changed)
+	for _, x := range moved {
+		x.add(&changed)
+	}
+	s.grams.replace(&old, &changed, &s.users)
+	s.spans.widen(&changed)
+	return changed
+}
+
+// drop removes a user.
+func (s *Store) drop(id int64) {
+	user := s.users.get(id)
+	delete(s.byKey, models.EmailKey(user.Email))
+	for _, x := range s.indexes {
+		x.drop(user)
+	}
+	s.users.remove(id)
+	s.grams.drop(id, &s.users)
 }
 
 // Ping implements repository.UserRepository.
@@ -167,7 +270,7 @@ func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	s.users, s.byKey = ledger{}, nil
+	s.users, s.byKey, s.grams, s.spans, s.indexes = ledger{}, nil, grams{}, spans{}, nil
 	return nil
 }
 

@@ -34,7 +34,7 @@ func TestStore_List(t *testing.T) {
 			}
 			// One page of the ledger is empty, one has a single user, one is full, the rest has gaps.
 			if id := user.ID; 513 <= id && id <= 1024 || 1025 <= id && id <= 1536 && id != 1300 || id > 2048 && id%3 == 0 {
-				if err := store.Delete(t.Context(), id); err != nil {
+				if err := store.Delete(t.Context(), id, nil); err != nil {
 					t.Fatal(err)
 				}
 				continue
@@ -46,8 +46,10 @@ func TestStore_List(t *testing.T) {
 				holds(t, store, users, models.Query{Limit: limit, Skip: skip, WithTotal: true})
 			}
 			for id := int64(-5); id < 3600; id += 17 {
-				holds(t, store, users, models.Query{Limit: limit, Position: &models.Position{ID: id}})
-				holds(t, store, users, models.Query{Limit: limit, Position: &models.Position{ID: id, Backward: true}})
+				at := models.Position{At: models.User{ID: id}, Inclusive: id%2 == 0}
+				holds(t, store, users, models.Query{Limit: limit, Position: at})
+				at.Backward = true
+				holds(t, store, users, models.Query{Limit: limit, Position: at})
 			}
 		}
 	})

@@ -2,6 +2,7 @@ package repotest_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"userapi/models"
@@ -16,7 +17,10 @@ type flaw struct {
 }
 
 func flaws() []flaw {
-	return slices.Concat(createFlaws(), updateFlaws(), deleteFlaws(), listFlaws(), lifetimeFlaws(), raceFlaws())
+	return slices.Concat(
+		createFlaws(), updateFlaws(), deleteFlaws(), batchFlaws(), listFlaws(), sortFlaws(), placeFlaws(), filterFlaws(),
+		lifetimeFlaws(), raceFlaws(), batchRaceFlaws(),
+	)
 }
 
 // sketched is a sketch of which a part is replaced.
@@ -35,7 +39,8 @@ type broken struct {
 	get    func(ctx context.Context, id int64) (models.User, error)
 	list   func(ctx context.Context, query models.Query) (models.Page, error)
 	update func(ctx context.Context, id int64, change func(models.User) (models.User, error)) (models.User, error)
-	remove func(ctx context.Context, id int64) error
+	remove func(ctx context.Context, id int64, allow allow) error
+	batch  func(ctx context.Context, decide decide) error
 	ping   func(ctx context.Context) error
 	close  func() error
 }
@@ -46,7 +51,7 @@ func breaking(replace func(b *broken, good *sketch)) func() repository.UserRepos
 		good := newSketch()
 		b := &broken{
 			sketch: good, create: good.Create, get: good.Get, list: good.List,
-			update: good.Update, remove: good.Delete, ping: good.Ping, close: good.Close,
+			update: good.Update, remove: good.Delete, batch: good.Batch, ping: good.Ping, close: good.Close,
 		}
 		replace(b, good)
 		return b
@@ -69,14 +74,73 @@ func (b *broken) Update(
 	return b.update(ctx, id, change)
 }
 
-func (b *broken) Delete(ctx context.Context, id int64) error { return b.remove(ctx, id) }
+func (b *broken) Delete(ctx context.Context, id int64, allow func(models.User) error) error {
+	return b.remove(ctx, id, allow)
+}
+
+func (b *broken) Batch(ctx context.Context, decide func(tx repository.Tx) (repository.Changes, error)) error {
+	return b.batch(ctx, decide)
+}
 
 func (b *broken) Ping(ctx context.Context) error { return b.ping(ctx) }
 
 func (b *broken) Close() error { return b.close() }
 
-// change is what Update takes.
-type change = func(models.User) (models.User, error)
+// errConflict makes a store ask again.
+var errConflict = errors.New("could not serialise")
+
+// askingTwice returns a correct store that calls change, allow and decide a second time, as one does
+// whose first try met another writer.
+func askingTwice() repository.UserRepository {
+	return breaking(func(b *broken, good *sketch) {
+		b.update = func(ctx context.Context, id int64, change change) (models.User, error) {
+			_, err := good.Update(ctx, id, func(user models.User) (models.User, error) {
+				if _, err := change(user); err != nil {
+					return user, err
+				}
+				return user, errConflict
+			})
+			if !errors.Is(err, errConflict) {
+				return models.User{}, err
+			}
+			return good.Update(ctx, id, change)
+		}
+		b.remove = func(ctx context.Context, id int64, allow allow) error {
+			err := good.Delete(ctx, id, func(user models.User) error {
+				if allow != nil {
+					if err := allow(user); err != nil {
+						return err
+					}
+				}
+				return errConflict
+			})
+			if !errors.Is(err, errConflict) {
+				return err
+			}
+			return good.Delete(ctx, id, allow)
+		}
+		b.batch = func(ctx context.Context, decide decide) error {
+			err := good.Batch(ctx, func(tx repository.Tx) (repository.Changes, error) {
+				changes, err := decide(tx)
+				if err != nil {
+					return changes, err
+				}
+				return changes, errConflict
+			})
+			if !errors.Is(err, errConflict) {
+				return err
+			}
+			return good.Batch(ctx, decide)
+		}
+	})()
+}
+
+// change, allow and decide are what Update, Delete and Batch take.
+type (
+	change = func(models.User) (models.User, error)
+	allow  = func(models.User) error
+	decide = func(tx repository.Tx) (repository.Changes, error)
+)
 
 // updating returns the maker of a store whose Update is what replace makes of a correct one.
 func updating(replace func(good *sketch) func(context.Context, int64, change) (models.User, error)) func() repository.UserRepository {
@@ -122,10 +186,10 @@ func haunted(byUpdate, byDelete bool) func() repository.UserRepository {
 			}
 			return user, err
 		}
-		b.remove = func(ctx context.Context, id int64) error {
+		b.remove = func(ctx context.Context, id int64, allow allow) error {
 			old, _ := good.Get(ctx, id)
 			ghosts[models.EmailKey(old.Email)] = byDelete
-			return good.Delete(ctx, id)
+			return good.Delete(ctx, id, allow)
 		}
 	})
 }

@@ -45,6 +45,41 @@ func concurrencyRules() []Rule {
 			deleteOnce,
 		},
 		{
+			"A conditional delete never removes a newer version",
+			"the client agreed to lose what it had seen, not what somebody has written since",
+			deleteKeepsNewer,
+		},
+		{
+			"Parallel batches are one after another",
+			"what a batch takes from one user and gives to another must neither vanish nor double",
+			batchTransfers,
+		},
+		{
+			"A batch writes only while what it has read still holds",
+			"two batches that each see the other's user must not both act on what the other changes",
+			batchReadsStay,
+		},
+		{
+			"Updates and batches of one user lose none of each other",
+			"a lost update is a change that was acknowledged and never happened",
+			batchBesideUpdates,
+		},
+		{
+			"Parallel batches and creators get different ids",
+			"an id given twice is one user lost",
+			batchParallelIDs,
+		},
+		{
+			"List shows a batch whole or not at all",
+			"a page and its total must not catch two users in the middle of their exchange",
+			listWholeBatches,
+		},
+		{
+			"Walks beside writers show every untouched user exactly once",
+			"by any filter and in any order, whatever happens to the others",
+			walksBesideWriters,
+		},
+		{
 			"List shows one consistent state",
 			"a page put together from two moments shows what never was",
 			listOneState,
@@ -172,7 +207,7 @@ func deleteStands(s *subject) {
 		user := s.created(Sample(round))
 		together(writers, func(i int) {
 			if i == 0 {
-				if err := s.Delete(s.Context(), user.ID); err != nil {
+				if err := s.Delete(s.Context(), user.ID, nil); err != nil {
 					s.Errorf("Delete beside updates: %v", err)
 				}
 				return
@@ -197,7 +232,7 @@ func deleteOnce(s *subject) {
 		user := s.created(Sample(round))
 		var won atomic.Int64
 		together(callers, func(int) {
-			if err := s.Delete(s.Context(), user.ID); err == nil {
+			if err := s.Delete(s.Context(), user.ID, nil); err == nil {
 				won.Add(1)
 			} else {
 				s.fails(err, models.ErrUserNotFound, "parallel Delete")
@@ -280,7 +315,7 @@ func listOneCount(s *subject) {
 		if len(guests) > 0 && (len(guests) > 8 || random.IntN(2) == 0) {
 			id := guests[0]
 			guests = guests[1:]
-			return s.Delete(s.Context(), id)
+			return s.Delete(s.Context(), id, nil)
 		}
 		user, err := s.Create(s.Context(), Sample(100+n))
 		guests = append(guests, user.ID)

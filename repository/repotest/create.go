@@ -53,8 +53,6 @@ func variants() []func(*models.User) {
 	}
 	version := func(n int64) func(*models.User) { return func(u *models.User) { u.Version = n } }
 
-	first := models.TimestampOf(time.Date(1, time.January, 1, 0, 0, 0, 0, time.UTC))
-	last := models.TimestampOf(time.Date(9999, time.December, 31, 23, 59, 59, 999_999_000, time.UTC))
 	return []func(*models.User){
 		name("A"),
 		name(strings.Repeat("\U0001f469", 100)), // four bytes each
@@ -69,9 +67,18 @@ func variants() []func(*models.User) {
 		email("\u7528\u6237@\u4f8b\u5b50.example"),
 		email(strings.Repeat("l", 64) + "@" + strings.Repeat("d", 63) + "." + strings.Repeat("e", 63) + "." + strings.Repeat("f", 58) + ".io"),
 		age(0), age(1), age(150),
-		times(0, 0), times(-1, 1), times(999_999, 1_000_000), times(first, last),
+		times(0, 0), times(-1, 1), times(999_999, 1_000_000), times(firstTime(), lastTime()),
 		version(1), version(1 << 53), version(math.MaxInt64),
 	}
+}
+
+// firstTime and lastTime are the ends of the years that RFC 3339 can write.
+func firstTime() models.Timestamp {
+	return models.TimestampOf(time.Date(1, time.January, 1, 0, 0, 0, 0, time.UTC))
+}
+
+func lastTime() models.Timestamp {
+	return models.TimestampOf(time.Date(9999, time.December, 31, 23, 59, 59, 999_999_000, time.UTC))
 }
 
 func createStoresEveryMember(s *subject) {

@@ -1,6 +1,7 @@
 package repotest
 
 import (
+	"slices"
 	"testing"
 
 	"userapi/models"
@@ -32,6 +33,51 @@ func TestEmailKey(t *testing.T) {
 			email, err := models.ParseEmail(user.Email)
 			if err != nil || email != user.Email || models.CheckText(user.Name) != nil || models.Trim(user.Name) != user.Name {
 				t.Errorf("variant %d: name %q, email %q parsed as %q, error %v", i, user.Name, user.Email, email, err)
+			}
+		}
+	})
+	t.Run("members of a crowd are valid input, and no two have one address", func(t *testing.T) {
+		keys := make(map[string]bool)
+		for _, user := range crowd(300, 1) {
+			email, err := models.ParseEmail(user.Email)
+			if err != nil || email != user.Email || models.CheckText(user.Name) != nil || models.Trim(user.Name) != user.Name || user.Name == "" {
+				t.Errorf("name %+q, email %+q parsed as %+q, error %v", user.Name, user.Email, email, err)
+			}
+			keys[models.EmailKey(user.Email)] = true
+		}
+		if len(keys) != 300 {
+			t.Errorf("300 users have %d addresses", len(keys))
+		}
+	})
+}
+
+// The rules about orders speak through models.Order, so what they take for granted of it is held
+// here.
+func TestOrders(t *testing.T) {
+	t.Run("the alphabet stands in its order", func(t *testing.T) {
+		words := alphabet()
+		for i := 1; i < len(words); i++ {
+			if models.CompareFolded(words[i-1], words[i]) > 0 {
+				t.Errorf("%+q stands before %+q", words[i-1], words[i])
+			}
+		}
+	})
+	t.Run("each order is there once, and normal", func(t *testing.T) {
+		// Five keys and the id downwards as the last; the id upwards makes no difference.
+		for want, orders := range map[int][]models.Order{
+			1 + 10 + 1:       singles(),
+			10 * (8 + 1):     doubles(),
+			10 * 8 * (6 + 1): triples(),
+		} {
+			seen := make(map[string]bool)
+			for _, order := range orders {
+				if normal := order.Normal(); !slices.Equal(normal, order) {
+					t.Errorf("the normal form of %v is %v", order, normal)
+				}
+				seen[order.String()] = true
+			}
+			if len(seen) != want {
+				t.Errorf("%d orders, want %d", len(seen), want)
 			}
 		}
 	})

@@ -1,6 +1,8 @@
 package repotest
 
 import (
+	"context"
+	"errors"
 	"math"
 
 	"userapi/models"
@@ -23,6 +25,21 @@ func deleteRules() []Rule {
 			"who left may come back",
 			deleteFreesAddress,
 		},
+		{
+			"Delete asks allow about the user as it is now",
+			"the condition of the client is about what would be removed, not about what was once",
+			deleteAsksAllow,
+		},
+		{
+			"Delete returns the error of allow as it is and removes nothing",
+			"the service decides in allow, and its decision must reach the client as it was made",
+			deleteReturnsTheError,
+		},
+		{
+			"Delete survives a panic of allow",
+			"a bug in one request must not hold a lock over all the others",
+			deleteSurvivesPanic,
+		},
 	}
 }
 
@@ -42,7 +59,11 @@ func absentIsNotFound(s *subject) {
 			return Sample(9), nil
 		})
 		s.fails(err, models.ErrUserNotFound, "Update of an absent id")
-		s.fails(s.Delete(s.Context(), id), models.ErrUserNotFound, "Delete of an absent id")
+		s.fails(s.Delete(s.Context(), id, nil), models.ErrUserNotFound, "Delete of an absent id")
+		s.fails(s.Delete(s.Context(), id, func(models.User) error {
+			s.Errorf("Delete(%d) asked allow without a user", id)
+			return nil
+		}), models.ErrUserNotFound, "conditional Delete of an absent id")
 	}
 	s.holds(users[0], users[2])
 }
@@ -57,7 +78,7 @@ func deleteRemovesOne(s *subject) {
 		s.holds(users...)
 		_, err := s.Get(s.Context(), gone)
 		s.fails(err, models.ErrUserNotFound, "Get of a deleted user")
-		s.fails(s.Delete(s.Context(), gone), models.ErrUserNotFound, "Delete of a deleted user")
+		s.fails(s.Delete(s.Context(), gone, nil), models.ErrUserNotFound, "Delete of a deleted user")
 		s.shows(users, models.Query{Limit: 2, WithTotal: true})
 	}
 }
@@ -74,4 +95,47 @@ func deleteFreesAddress(s *subject) {
 		s.holds(kept)
 		s.deleted(kept.ID)
 	}
+}
+
+func deleteAsksAllow(s *subject) {
+	users := s.seeded(3)
+	users[1] = s.updated(users[1].ID, func(user *models.User) { user.Name, user.Version = "Changed", 2 })
+	var asked []models.User
+	err := s.Delete(s.Context(), users[1].ID, func(user models.User) error {
+		asked = append(asked, user)
+		return nil
+	})
+	if err != nil {
+		s.Fatalf("Delete: %v", err)
+	}
+	if len(asked) == 0 {
+		s.Errorf("Delete did not ask allow")
+	}
+	for _, user := range asked {
+		if user != users[1] {
+			s.Errorf("allow was asked about\n%+v, want\n%+v", user, users[1])
+		}
+	}
+	s.holds(users[0], users[2])
+}
+
+func deleteReturnsTheError(s *subject) {
+	users := s.seeded(2)
+	refusal := errors.New("allow refuses")
+	err := s.Delete(s.Context(), users[0].ID, func(models.User) error { return refusal })
+	s.refuses(err, refusal, "Delete")
+	s.holds(users...)
+	_, err = s.Create(s.Context(), Sample(1))
+	s.fails(err, models.ErrEmailTaken, "Create with the address of a user whom allow kept")
+}
+
+func deleteSurvivesPanic(s *subject) {
+	users := s.seeded(2)
+	s.survives(Delete,
+		func() error {
+			return s.Delete(s.Context(), users[0].ID, func(models.User) error { panic("allow panics") })
+		},
+		func(ctx context.Context) error { return s.Delete(ctx, users[0].ID, nil) },
+	)
+	s.holds(users[1])
 }

@@ -19,6 +19,7 @@ const (
 	List   Method = "List"
 	Update Method = "Update"
 	Delete Method = "Delete"
+	Batch  Method = "Batch"
 	Ping   Method = "Ping"
 	Close  Method = "Close"
 )
@@ -30,8 +31,9 @@ type Moment uint8
 const (
 	// Before is before the store sees the call. An action that fails there keeps it from the store.
 	Before Moment = iota
-	// Amid is in the middle of an Update, when change has returned and the store has yet to write.
-	// Other methods have no such moment.
+	// Amid is in the middle of an Update, a Delete or a Batch: change, allow or decide has agreed and
+	// the store has yet to write. It comes each time that the store asks. Other methods have no such
+	// moment.
 	Amid
 	// After is when the store has answered. An action that fails there stands for an answer that got
 	// lost: the effect stays, and the caller is told of a failure.
@@ -196,9 +198,32 @@ func (f *Faults) Update(ctx context.Context, id int64, change func(models.User) 
 }
 
 // Delete implements repository.UserRepository.
-func (f *Faults) Delete(ctx context.Context, id int64) error {
-	_, err := pass(f.begin(ctx, Delete), func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, f.store.Delete(ctx, id)
+func (f *Faults) Delete(ctx context.Context, id int64, allow func(models.User) error) error {
+	c := f.begin(ctx, Delete)
+	_, err := pass(c, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, f.store.Delete(ctx, id, func(user models.User) error {
+			if allow != nil {
+				if err := allow(user); err != nil {
+					return err
+				}
+			}
+			return c.reach(Amid)
+		})
+	})
+	return err
+}
+
+// Batch implements repository.UserRepository.
+func (f *Faults) Batch(ctx context.Context, decide func(tx repository.Tx) (repository.Changes, error)) error {
+	c := f.begin(ctx, Batch)
+	_, err := pass(c, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, f.store.Batch(ctx, func(tx repository.Tx) (repository.Changes, error) {
+			changes, err := decide(tx)
+			if err != nil {
+				return changes, err
+			}
+			return changes, c.reach(Amid)
+		})
 	})
 	return err
 }

@@ -3,9 +3,11 @@ package repotest_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"userapi/models"
+	"userapi/repository"
 	"userapi/repository/repotest"
 )
 
@@ -25,6 +27,22 @@ func faulty(t *testing.T) (*repotest.Faults, models.User) {
 func rename(user models.User) (models.User, error) {
 	user.Name = "Renamed"
 	return user, nil
+}
+
+// renameAndRemove is the decision to rename a user, and to delete another one unless that is 0.
+func renameAndRemove(id, other int64) decide {
+	return func(tx repository.Tx) (repository.Changes, error) {
+		user, err := tx.Get(id)
+		if err != nil {
+			return repository.Changes{}, err
+		}
+		user.Name = "Renamed"
+		changes := repository.Changes{Replace: []models.User{user}}
+		if other != 0 {
+			changes.Delete = []int64{other}
+		}
+		return changes, nil
+	}
 }
 
 func TestFaults_At(t *testing.T) {
@@ -91,16 +109,69 @@ func TestFaults_At(t *testing.T) {
 			t.Errorf("change called %t, error %v, store %+v; want true, %v, %+v", changed, err, got, errAway, user)
 		}
 	})
+	t.Run("amid a delete comes after allow and before the removal", func(t *testing.T) {
+		for _, conditional := range []bool{false, true} {
+			faults, user := faulty(t)
+			faults.At(repotest.Amid, repotest.Delete, 1, repotest.Fail(errAway))
+			asked := false
+			var allow allow
+			if conditional {
+				allow = func(models.User) error { asked = true; return nil }
+			}
+			err := faults.Delete(t.Context(), user.ID, allow)
+			if got, _ := faults.Get(t.Context(), user.ID); asked != conditional || !errors.Is(err, errAway) || got != user {
+				t.Errorf("allow asked %t, error %v, store %+v; want %t, %v, %+v", asked, err, got, conditional, errAway, user)
+			}
+		}
+	})
+	t.Run("amid a batch comes after decide and before the write", func(t *testing.T) {
+		faults, user := faulty(t)
+		other, err := faults.Create(t.Context(), repotest.Sample(2))
+		if err != nil {
+			t.Fatal(err)
+		}
+		renamed, _ := rename(user)
+		faults.At(repotest.Amid, repotest.Batch, 1, repotest.Fail(errAway))
+		for _, want := range []struct {
+			err   error
+			users []models.User
+		}{{errAway, []models.User{user, other}}, {nil, []models.User{renamed}}} {
+			if err := faults.Batch(t.Context(), renameAndRemove(user.ID, other.ID)); !errors.Is(err, want.err) {
+				t.Errorf("Batch: error %v, want %v", err, want.err)
+			}
+			page, err := faults.List(t.Context(), models.Query{Limit: 9})
+			if err != nil || !slices.Equal(page.Users, want.users) {
+				t.Errorf("the store holds %+v, error %v, want %+v", page.Users, err, want.users)
+			}
+		}
+	})
+	t.Run("amid does not come when the caller refuses", func(t *testing.T) {
+		faults, user := faulty(t)
+		faults.At(repotest.Amid, repotest.Any, 0, repotest.Fail(errAway))
+		refusal := errors.New("refused")
+		_, updating := faults.Update(t.Context(), user.ID, func(models.User) (models.User, error) { return user, refusal })
+		deleting := faults.Delete(t.Context(), user.ID, func(models.User) error { return refusal })
+		batching := faults.Batch(t.Context(), func(repository.Tx) (repository.Changes, error) {
+			return repository.Changes{}, refusal
+		})
+		for _, err := range []error{updating, deleting, batching} {
+			if !errors.Is(err, refusal) {
+				t.Errorf("error %v, want %v", err, refusal)
+			}
+		}
+	})
 }
 
 func TestCancel(t *testing.T) {
 	t.Run("ends the context that the store sees, and not that of the caller", func(t *testing.T) {
-		for _, moment := range []repotest.Moment{repotest.Before, repotest.Amid} {
+		methods := []repotest.Method{repotest.Update, repotest.Delete, repotest.Batch}
+		for i := range 2 * len(methods) {
+			moment, method := []repotest.Moment{repotest.Before, repotest.Amid}[i%2], methods[i/2]
 			faults, user := faulty(t)
-			faults.At(moment, repotest.Update, 1, repotest.Cancel)
-			_, err := faults.Update(t.Context(), user.ID, rename)
+			faults.At(moment, method, 1, repotest.Cancel)
+			err := calls(faults, user)[method](t.Context())
 			if got, _ := faults.Get(t.Context(), user.ID); !errors.Is(err, context.Canceled) || got != user {
-				t.Errorf("moment %d: error %v, store %+v; want %v and no effect", moment, err, got, context.Canceled)
+				t.Errorf("%s, moment %d: error %v, store %+v; want %v and no effect", method, moment, err, got, context.Canceled)
 			}
 			if err := t.Context().Err(); err != nil {
 				t.Errorf("the context of the caller: %v", err)
@@ -145,7 +216,7 @@ func TestGate_Hold(t *testing.T) {
 		faults.At(repotest.After, repotest.Delete, 1, gate.Hold)
 		ctx, cancel := context.WithCancel(t.Context())
 		result := make(chan error)
-		go func() { result <- faults.Delete(ctx, user.ID) }()
+		go func() { result <- faults.Delete(ctx, user.ID, nil) }()
 		if err := gate.Await(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -202,7 +273,8 @@ func calls(faults *repotest.Faults, user models.User) map[repotest.Method]func(c
 			_, err := faults.Update(ctx, user.ID, rename)
 			return err
 		},
-		repotest.Delete: func(ctx context.Context) error { return faults.Delete(ctx, user.ID) },
+		repotest.Delete: func(ctx context.Context) error { return faults.Delete(ctx, user.ID, nil) },
+		repotest.Batch:  func(ctx context.Context) error { return faults.Batch(ctx, renameAndRemove(user.ID, 0)) },
 		repotest.Ping:   faults.Ping,
 		repotest.Close:  func(context.Context) error { return faults.Close() }, //nolint:contextcheck // Close has none
 	}

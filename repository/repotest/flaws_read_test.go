@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 	"sync"
 
 	"userapi/models"
@@ -14,7 +15,7 @@ import (
 func listFlaws() []flaw {
 	skips := "List answers every skip and limit exactly"
 	positions := "List answers every position in both directions exactly"
-	walks := "List walks over a changing store without loss or repeat"
+	gone := "A position stands by its values, whoever is gone or changed"
 	return []flaw{
 		{
 			"says more when the page is just full",
@@ -36,16 +37,16 @@ func listFlaws() []flaw {
 			}),
 			[]string{skips},
 		},
-		{"starts again at a position whose user is gone", asking(startsAgain), []string{positions, walks}},
+		{"starts again at a position whose user is gone", asking(startsAgain), []string{positions, gone}},
 		{
 			"takes a position for a skip",
 			asking(func(_ *sketch, query models.Query) models.Query {
-				if at := query.Position; at != nil && !at.Backward {
-					query.Skip, query.Position = max(0, at.ID), nil
+				if at := query.Position; !at.Backward {
+					query.Skip, query.Position = max(query.Skip, at.At.ID), models.Position{}
 				}
 				return query
 			}),
-			[]string{positions, walks},
+			[]string{positions, gone},
 		},
 		{
 			"has nil for no users",
@@ -75,10 +76,15 @@ func listFlaws() []flaw {
 		},
 		{"hands out the page that it keeps", breaking(keepsPages), []string{"List hands out memory of its own"}},
 		{
-			"moves the position of the query",
-			listing(func(query models.Query, page *models.Page) {
-				if query.Position != nil && len(page.Users) > 0 {
-					query.Position.ID = page.Users[0].ID
+			"sorts the ids of the query as it likes",
+			listing(func(query models.Query, _ *models.Page) { slices.Reverse(query.Filter.IDs) }),
+			[]string{"List leaves the query alone"},
+		},
+		{
+			"moves the bounds of the query",
+			listing(func(query models.Query, _ *models.Page) {
+				if at := query.Filter.CreatedAfter; at != nil {
+					*at++
 				}
 			}),
 			[]string{"List leaves the query alone"},
@@ -87,10 +93,8 @@ func listFlaws() []flaw {
 }
 
 func startsAgain(good *sketch, query models.Query) models.Query {
-	if query.Position != nil {
-		if _, err := good.read(query.Position.ID); err != nil {
-			query.Position = nil
-		}
+	if _, err := good.read(query.Position.At.ID); err != nil {
+		query.Position = models.Position{Backward: query.Position.Backward}
 	}
 	return query
 }
@@ -143,7 +147,7 @@ func lifetimeFlaws() []flaw {
 					return good.Update(context.WithoutCancel(ctx), id, change)
 				}
 			}),
-			[]string{"A context cancelled in change writes nothing"},
+			[]string{"A context cancelled in change, allow or decide writes nothing"},
 		},
 		{
 			"serves after Close",
@@ -214,12 +218,12 @@ func raceFlaws() []flaw {
 		{
 			"looks for the user and then deletes",
 			without(repotest.Delete),
-			[]string{"Of parallel deletes of one user one succeeds"},
+			[]string{"Of parallel deletes of one user one succeeds", "A conditional delete never removes a newer version"},
 		},
 		{
 			"lists user by user",
 			without(repotest.List),
-			[]string{"List shows one consistent state"},
+			[]string{"List shows one consistent state", "List shows a batch whole or not at all"},
 		},
 		{"counts after it has listed", breaking(countsLater), []string{"List counts the state that it shows"}},
 		{"fills its cache late", breaking(fillsLate), []string{"Concurrent clients see one history"}},
@@ -272,8 +276,8 @@ func fillsLate(b *broken, good *sketch) {
 		forget(id)
 		return user, err
 	}
-	b.remove = func(ctx context.Context, id int64) error {
-		err := good.Delete(ctx, id)
+	b.remove = func(ctx context.Context, id int64, allow allow) error {
+		err := good.Delete(ctx, id, allow)
 		forget(id)
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"userapi/models"
 	"userapi/repository"
+	"userapi/repository/repotest"
 )
 
 func createFlaws() []flaw {
@@ -187,7 +188,13 @@ func staysLocked(good *sketch) func(context.Context, int64, change) (models.User
 	}
 }
 
+// removing returns the maker of a store whose Delete is what replace makes of a correct one.
+func removing(replace func(good *sketch) func(context.Context, int64, allow) error) func() repository.UserRepository {
+	return breaking(func(b *broken, good *sketch) { b.remove = replace(good) })
+}
+
 func deleteFlaws() []flaw {
+	refusing := "Delete returns the error of allow as it is and removes nothing"
 	return []flaw{
 		{
 			"returns an empty user for an absent id",
@@ -205,8 +212,8 @@ func deleteFlaws() []flaw {
 		{
 			"reports every delete as done",
 			breaking(func(b *broken, good *sketch) {
-				b.remove = func(ctx context.Context, id int64) error {
-					if err := good.Delete(ctx, id); !errors.Is(err, models.ErrUserNotFound) {
+				b.remove = func(ctx context.Context, id int64, allow allow) error {
+					if err := good.Delete(ctx, id, allow); !errors.Is(err, models.ErrUserNotFound) {
 						return err
 					}
 					return nil
@@ -216,12 +223,74 @@ func deleteFlaws() []flaw {
 		},
 		{"lists deleted users", breaking(listsDeleted), []string{"Delete removes one user for good"}},
 		{"keeps the address of a deleted user", haunted(false, true), []string{"Delete frees the address at once"}},
+		{
+			"asks allow about the user as it was at first", removing(asksFirst),
+			[]string{"Delete asks allow about the user as it is now"},
+		},
+		{
+			"does not ask allow",
+			removing(func(good *sketch) func(context.Context, int64, allow) error {
+				return func(ctx context.Context, id int64, _ allow) error { return good.Delete(ctx, id, nil) }
+			}),
+			[]string{
+				"Delete asks allow about the user as it is now", refusing,
+				"A conditional delete never removes a newer version",
+			},
+		},
+		{
+			"wraps the error of allow",
+			removing(func(good *sketch) func(context.Context, int64, allow) error {
+				return func(ctx context.Context, id int64, allow allow) error {
+					if err := good.Delete(ctx, id, allow); err != nil {
+						return fmt.Errorf("delete: %w", err)
+					}
+					return nil
+				}
+			}),
+			[]string{refusing},
+		},
+		{
+			"deletes although the client went away",
+			removing(func(good *sketch) func(context.Context, int64, allow) error {
+				return func(ctx context.Context, id int64, allow allow) error {
+					return errors.Join(good.Delete(context.WithoutCancel(ctx), id, allow), ctx.Err())
+				}
+			}),
+			[]string{"A context cancelled in change, allow or decide writes nothing"},
+		},
+		{
+			"stays locked after a panic of allow",
+			removing(func(good *sketch) func(context.Context, int64, allow) error {
+				var mu sync.Mutex
+				return func(ctx context.Context, id int64, allow allow) error {
+					if !mu.TryLock() {
+						return models.ErrUnavailable.Because(errors.New("lock wait timeout"))
+					}
+					err := good.Delete(ctx, id, allow)
+					mu.Unlock()
+					return err
+				}
+			}),
+			[]string{"Delete survives a panic of allow"},
+		},
+	}
+}
+
+func asksFirst(good *sketch) func(context.Context, int64, allow) error {
+	return func(ctx context.Context, id int64, allow allow) error {
+		return good.Delete(ctx, id, func(user models.User) error {
+			if allow == nil {
+				return nil
+			}
+			user.Name, user.Version = repotest.Sample(int(id)).Name, 1
+			return allow(user)
+		})
 	}
 }
 
 func listsDeleted(b *broken, good *sketch) {
 	gone := make(map[int64]bool)
-	b.remove = func(ctx context.Context, id int64) error {
+	b.remove = func(ctx context.Context, id int64, _ allow) error {
 		if gone[id] {
 			return models.ErrUserNotFound
 		}

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/anishathalye/porcupine"
 
 	"userapi/models"
+	"userapi/repository"
 )
 
 // The history is made by few clients on few addresses, so that they meet; there is no more of it
@@ -27,14 +29,16 @@ const (
 type operation struct {
 	method Method
 	id     int64
+	// other is the user with whom Batch exchanges the address; it may be the same.
+	other int64
 	// address is the one that Create wants, and Update if it moves the user.
 	address int
 	moves   bool
-	// version is the one that Update insists on, or 0.
+	// version is the one that Update and Delete insist on, or 0.
 	version int64
 }
 
-// outcome is what a call came to. The results of List are in holders, by address.
+// outcome is what a call came to. The results of List and Batch are in holders, by address.
 type outcome struct {
 	err     error
 	user    holder
@@ -45,12 +49,12 @@ type outcome struct {
 // holder is the user that has an address; the zero holder is none.
 type holder struct{ id, version int64 }
 
-// errStale is what change returns when the user does not have the version that the client saw.
+// errStale is what change and allow return when the user does not have the version that the client saw.
 var errStale = errors.New("version is stale")
 
-// oneHistory lets clients create, read, change by the version they saw, move, list and delete a few
-// users at the same time, and asks porcupine whether the calls can be put in an order, each between
-// its start and its end, in which a sequential store gives the same answers.
+// oneHistory lets clients create, read, change and delete by the version they saw, move, exchange
+// and list a few users at the same time, and asks porcupine whether the calls can be put in an
+// order, each between its start and its end, in which a sequential store gives the same answers.
 func oneHistory(s *subject) {
 	r := &recording{store: s, start: time.Now()}
 	together(historyClients, func(client int) {
@@ -108,21 +112,21 @@ func (r *recording) step(ctx context.Context, client int, random *rand.Rand) err
 }
 
 func (r *recording) choose(random *rand.Rand) operation {
-	r.mu.Lock()
-	seen := r.met[random.IntN(len(r.met))]
-	r.mu.Unlock()
+	seen := r.anybody(random)
 	in := operation{id: seen.id, address: random.IntN(historyAddresses)}
+	if random.IntN(3) == 0 {
+		in.version = seen.version
+	}
 	switch dice := random.IntN(20); {
-	case dice < 4:
+	case dice < 6:
 		in = operation{method: Create, address: in.address}
-	case dice < 9:
+	case dice < 8:
 		in.method = Get
-	case dice < 15:
+	case dice < 12:
 		in.method, in.moves = Update, random.IntN(4) == 0
-		if random.IntN(3) == 0 {
-			in.version = seen.version
-		}
-	case dice < 18:
+	case dice < 14:
+		in.method, in.other = Batch, r.anybody(random).id
+	case dice < 16:
 		in.method = List
 	default:
 		in.method = Delete
@@ -130,8 +134,25 @@ func (r *recording) choose(random *rand.Rand) operation {
 	return in
 }
 
+// anybody returns a user that some client has met, or none.
+func (r *recording) anybody(random *rand.Rand) holder {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.met[random.IntN(len(r.met))]
+}
+
 // perform makes the call and translates its answer. The error is one that no call may have.
 func (r *recording) perform(ctx context.Context, in operation) (outcome, error) {
+	out, err := r.call(ctx, in)
+	for _, known := range []error{models.ErrUserNotFound, models.ErrEmailTaken, errStale} {
+		if errors.Is(err, known) {
+			return outcome{err: known}, nil
+		}
+	}
+	return out, err
+}
+
+func (r *recording) call(ctx context.Context, in operation) (outcome, error) {
 	var user models.User
 	var err error
 	switch in.method {
@@ -141,47 +162,76 @@ func (r *recording) perform(ctx context.Context, in operation) (outcome, error) 
 		user, err = r.store.Get(ctx, in.id)
 	case Update:
 		user, err = r.store.Update(ctx, in.id, func(user models.User) (models.User, error) {
-			if in.version != 0 && user.Version != in.version {
-				return user, errStale
-			}
 			user.Version++
 			if in.moves {
 				user.Email = historyAddress(in.address)
 			}
-			return user, nil
+			return user, in.check(user.Version - 1)
 		})
 	case Delete:
-		err = r.store.Delete(ctx, in.id)
+		return outcome{}, r.store.Delete(ctx, in.id, func(user models.User) error { return in.check(user.Version) })
 	case List:
 		page, err := r.store.List(ctx, models.Query{Limit: 2 * historyAddresses})
 		if err != nil {
 			return outcome{}, err
 		}
-		return listOutcome(page)
+		return holdersOf(page.Users)
+	case Batch:
+		return r.exchange(ctx, in)
 	default:
 		return outcome{}, fmt.Errorf("a history has no calls of %s", in.method)
 	}
-	for _, known := range []error{models.ErrUserNotFound, models.ErrEmailTaken, errStale} {
-		if errors.Is(err, known) {
-			return outcome{err: known}, nil
-		}
-	}
-	if err != nil || in.method == Delete {
+	if err != nil {
 		return outcome{}, err
 	}
 	address, err := historyNumber(user.Email)
 	return outcome{user: holder{user.ID, user.Version}, address: address}, err
 }
 
-func listOutcome(page models.Page) (outcome, error) {
+// check returns errStale unless the client is content with this version.
+func (in operation) check(version int64) error {
+	if in.version != 0 && in.version != version {
+		return errStale
+	}
+	return nil
+}
+
+// exchange lets two users exchange their addresses.
+func (r *recording) exchange(ctx context.Context, in operation) (outcome, error) {
+	var changed []models.User
+	err := r.store.Batch(ctx, func(tx repository.Tx) (repository.Changes, error) {
+		a, err := tx.Get(in.id)
+		if err != nil {
+			return repository.Changes{}, err
+		}
+		b, err := tx.Get(in.other)
+		if err != nil {
+			return repository.Changes{}, err
+		}
+		a.Email, b.Email = b.Email, a.Email
+		a.Version, b.Version = a.Version+1, b.Version+1
+		changed = []models.User{a, b}
+		if a.ID == b.ID {
+			changed = changed[:1]
+		}
+		return repository.Changes{Replace: slices.Clone(changed)}, nil
+	})
+	if err != nil {
+		return outcome{}, err
+	}
+	return holdersOf(changed)
+}
+
+// holdersOf is the outcome that shows these users.
+func holdersOf(users []models.User) (outcome, error) {
 	var out outcome
-	for _, user := range page.Users {
+	for _, user := range users {
 		address, err := historyNumber(user.Email)
 		if err != nil {
 			return out, err
 		}
 		if out.holders[address] != (holder{}) {
-			return out, fmt.Errorf("two users of one page have the address %q", user.Email)
+			return out, fmt.Errorf("two users of one answer have the address %q", user.Email)
 		}
 		out.holders[address] = holder{user.ID, user.Version}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"userapi/models"
+	"userapi/repository"
 )
 
 func lifetimeRules() []Rule {
@@ -27,9 +28,9 @@ func lifetimeRules() []Rule {
 			deadlineHasNoEffect,
 		},
 		{
-			"A context cancelled in change writes nothing",
-			"the effect of Update is its writing, and the context ended before",
-			cancelledInChange,
+			"A context cancelled in change, allow or decide writes nothing",
+			"the effect is the writing, and the context ended before",
+			cancelledInside,
 		},
 		{
 			"A closed store is unavailable, however often closed",
@@ -70,8 +71,18 @@ func (s *subject) attempts(user models.User) []attempt {
 			_, err := s.Update(ctx, user.ID, edit(func(user *models.User) { user.Name = "Updated" }))
 			return err
 		}},
-		{Delete, func(ctx context.Context) error { return s.Delete(ctx, user.ID) }},
+		{Batch, func(ctx context.Context) error { return s.Batch(ctx, renamesInBatch(user.ID, "Batched")) }},
+		{Delete, func(ctx context.Context) error { return s.Delete(ctx, user.ID, nil) }},
 		{Ping, s.Ping},
+	}
+}
+
+// renamesInBatch is a decision to give the user with this id another name.
+func renamesInBatch(id int64, name string) func(tx repository.Tx) (repository.Changes, error) {
+	return func(tx repository.Tx) (repository.Changes, error) {
+		user, err := tx.Get(id)
+		user.Name = name
+		return repository.Changes{Replace: []models.User{user}}, err
 	}
 }
 
@@ -108,17 +119,39 @@ func deadlineHasNoEffect(s *subject) {
 	s.holds(users...)
 }
 
-func cancelledInChange(s *subject) {
+func cancelledInside(s *subject) {
 	users := s.seeded(2)
-	ctx, cancel := context.WithCancel(s.Context())
-	defer cancel()
-	_, err := s.Update(ctx, users[0].ID, func(user models.User) (models.User, error) {
+	for _, inside := range []struct {
+		method Method
+		call   func(ctx context.Context, cancel func()) error
+	}{
+		{Update, func(ctx context.Context, cancel func()) error {
+			_, err := s.Update(ctx, users[0].ID, edit(func(user *models.User) {
+				cancel()
+				user.Name, user.Email = "Too late", Sample(7).Email
+			}))
+			return err
+		}},
+		{Delete, func(ctx context.Context, cancel func()) error {
+			return s.Delete(ctx, users[0].ID, func(models.User) error {
+				cancel()
+				return nil
+			})
+		}},
+		{Batch, func(ctx context.Context, cancel func()) error {
+			return s.Batch(ctx, func(tx repository.Tx) (repository.Changes, error) {
+				changes, err := renamesInBatch(users[0].ID, "Too late")(tx)
+				cancel()
+				changes.Delete = []int64{users[1].ID}
+				return changes, err
+			})
+		}},
+	} {
+		ctx, cancel := context.WithCancel(s.Context())
+		s.fails(inside.call(ctx, cancel), context.Canceled, string(inside.method)+" with a context that ends in the middle")
 		cancel()
-		user.Name, user.Email = "Too late", Sample(7).Email
-		return user, nil
-	})
-	s.fails(err, context.Canceled, "Update with a context that change cancelled")
-	s.holds(users...)
+		s.holds(users...)
+	}
 }
 
 func closedIsUnavailable(s *subject) {

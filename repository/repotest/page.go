@@ -8,34 +8,45 @@ import (
 	"userapi/models"
 )
 
-// PageOf returns what List answers when a store holds exactly these users, which stand in the order
-// of their ids. It is the promise in its plainest form: it copies, counts and searches from the
-// start.
+// PageOf returns what List answers when a store holds exactly these users, given in any order. It is
+// the promise in its plainest form: it filters, sorts, counts and searches from the start.
 func PageOf(users []models.User, query models.Query) models.Page {
-	start := int(min(query.Skip, int64(len(users))))
-	end := min(start+query.Limit, len(users))
-	if at := query.Position; at != nil {
-		before := 0 // users on the near side of the position
-		for before < len(users) && users[before].ID < at.ID {
-			before++
+	return cut(arranged(users, query), query)
+}
+
+// arranged returns those of the users that the filter of the query lets through, in its order.
+func arranged(users []models.User, query models.Query) []models.User {
+	list := make([]models.User, 0, len(users))
+	for _, user := range users {
+		if query.Filter.Matches(&user) {
+			list = append(list, user)
 		}
-		if at.Backward {
-			start, end = max(0, before-query.Limit), before
-		} else {
-			start = before
-			if start < len(users) && users[start].ID == at.ID {
-				start++
-			}
-			end = min(start+query.Limit, len(users))
+	}
+	slices.SortFunc(list, func(a, b models.User) int { return query.Order.Compare(&a, &b) })
+	return list
+}
+
+// cut returns the page of an arranged list that the query asks for.
+func cut(list []models.User, query models.Query) models.Page {
+	start := int(min(query.Skip, int64(len(list))))
+	for start < len(list) && !query.Position.Backward && !query.Position.Admits(query.Order, &list[start]) {
+		start++
+	}
+	end := min(start+query.Limit, len(list))
+	if query.Position.Backward {
+		end = len(list)
+		for end > 0 && !query.Position.Admits(query.Order, &list[end-1]) {
+			end--
 		}
+		start = max(0, end-query.Limit)
 	}
 	page := models.Page{
-		Users:  slices.Clone(users[start:end]),
+		Users:  append([]models.User{}, list[start:end]...),
 		Before: start > 0,
-		More:   end < len(users),
+		More:   end < len(list),
 	}
 	if query.WithTotal {
-		page.Total = int64(len(users))
+		page.Total = int64(len(list))
 	}
 	return page
 }

@@ -37,8 +37,13 @@ func (st state) step(in operation, out outcome) (bool, state) {
 	case Update:
 		return st.update(at, in, out)
 	case Delete:
+		if in.check(st[at].version) != nil {
+			return out == outcome{err: errStale}, st
+		}
 		st[at] = holder{}
 		return out == outcome{}, st
+	case Batch:
+		return st.exchange(at, st.find(in.other), out)
 	default:
 		return false, st
 	}
@@ -55,7 +60,7 @@ func (st state) create(in operation, out outcome) (bool, state) {
 
 func (st state) update(at int, in operation, out outcome) (bool, state) {
 	old := st[at]
-	if in.version != 0 && in.version != old.version {
+	if in.check(old.version) != nil {
 		return out == outcome{err: errStale}, st
 	}
 	to := at
@@ -68,6 +73,18 @@ func (st state) update(at int, in operation, out outcome) (bool, state) {
 	st[at] = holder{}
 	st[to] = holder{old.id, old.version + 1}
 	return out == outcome{user: st[to], address: to}, st
+}
+
+// exchange lets the users at two addresses, of which the second may be none, exchange them.
+func (st state) exchange(at, other int, out outcome) (bool, state) {
+	if other < 0 {
+		return out == outcome{err: models.ErrUserNotFound}, st
+	}
+	a, b := st[at], st[other]
+	var changed state
+	changed[at], changed[other] = holder{b.id, b.version + 1}, holder{a.id, a.version + 1}
+	st[at], st[other] = changed[at], changed[other]
+	return out == outcome{holders: changed}, st
 }
 
 // find returns the address of the user with this id, or -1.

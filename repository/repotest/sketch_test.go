@@ -5,9 +5,11 @@ import (
 	"maps"
 	"runtime"
 	"slices"
+	"sort"
 	"sync"
 
 	"userapi/models"
+	"userapi/repository"
 	"userapi/repository/repotest"
 )
 
@@ -27,6 +29,10 @@ type sketch struct {
 	key      func(email string) string
 	nextID   func(s *sketch, given models.User) int64
 	keep     func(old, changed models.User) models.User
+	matches  func(filter *models.Filter, user *models.User) bool
+	compare  func(order models.Order, a, b *models.User) int
+	// stands is compare for a user and a place.
+	stands func(order models.Order, user, place *models.User) int
 }
 
 func newSketch() *sketch {
@@ -39,6 +45,9 @@ func newSketch() *sketch {
 			changed.ID, changed.CreatedAt = old.ID, old.CreatedAt
 			return changed
 		},
+		matches: (*models.Filter).Matches,
+		compare: models.Order.Compare,
+		stands:  models.Order.Compare,
 	}
 }
 
@@ -100,12 +109,27 @@ func (s *sketch) write(user models.User) error {
 	})
 }
 
-func (s *sketch) ids() (ids []int64, err error) {
+// all returns the users in the order of their ids, of one moment; or of as many moments as there are
+// users, when List is the flawed method.
+func (s *sketch) all() (users []models.User, err error) {
+	var ids []int64
 	err = s.step(func() error {
 		ids = slices.Sorted(maps.Keys(s.users))
+		for _, id := range ids {
+			users = append(users, s.users[id])
+		}
 		return nil
 	})
-	return ids, err
+	if err != nil || s.unlocked != repotest.List {
+		return users, err
+	}
+	users = nil
+	for _, id := range ids {
+		if user, err := s.read(id); err == nil {
+			users = append(users, user)
+		}
+	}
+	return users, nil
 }
 
 func (s *sketch) Create(ctx context.Context, user models.User) (models.User, error) {
@@ -140,17 +164,48 @@ func (s *sketch) List(ctx context.Context, query models.Query) (models.Page, err
 	if err != nil {
 		return models.Page{}, err
 	}
-	ids, err := s.ids()
+	users, err := s.all()
 	if err != nil {
 		return models.Page{}, err
 	}
-	users := []models.User{}
-	for _, id := range ids {
-		if user, err := s.read(id); err == nil {
-			users = append(users, user)
+	return s.page(users, query), nil
+}
+
+// page is PageOf with parts that a flaw replaces.
+func (s *sketch) page(all []models.User, query models.Query) models.Page {
+	var users []*models.User
+	for i := range all {
+		if s.matches(&query.Filter, &all[i]) {
+			users = append(users, &all[i])
 		}
 	}
-	return repotest.PageOf(users, query), nil
+	slices.SortFunc(users, func(a, b *models.User) int { return s.compare(query.Order, a, b) })
+	start, end := int(min(query.Skip, int64(len(users)))), len(users)
+	if at := query.Position; at.At.ID != 0 {
+		// The first user who does not stand before the place, or at it if that is not in the page.
+		place := sort.Search(len(users), func(i int) bool {
+			c := s.stands(query.Order, users[i], &at.At)
+			return c > 0 || c == 0 && at.Backward != at.Inclusive
+		})
+		if at.Backward {
+			end = place
+		} else {
+			start = place
+		}
+	}
+	if query.Position.Backward {
+		start = max(0, end-query.Limit)
+	} else {
+		end = min(start+query.Limit, end)
+	}
+	page := models.Page{Users: []models.User{}, Before: start > 0, More: end < len(users)}
+	for _, user := range users[start:end] {
+		page.Users = append(page.Users, *user)
+	}
+	if query.WithTotal {
+		page.Total = int64(len(users))
+	}
+	return page
 }
 
 func (s *sketch) Update(
@@ -179,16 +234,115 @@ func (s *sketch) Update(
 	return changed, s.write(changed)
 }
 
-func (s *sketch) Delete(ctx context.Context, id int64) error {
+func (s *sketch) Delete(ctx context.Context, id int64, allow func(models.User) error) error {
 	release, err := s.begin(ctx, repotest.Delete)
 	defer release()
 	if err != nil {
 		return err
 	}
-	if _, err := s.read(id); err != nil {
+	user, err := s.read(id)
+	if err == nil && allow != nil {
+		err = allow(user)
+	}
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
 		return err
 	}
 	return s.step(func() error { delete(s.users, id); return nil })
+}
+
+func (s *sketch) Batch(ctx context.Context, decide func(tx repository.Tx) (repository.Changes, error)) error {
+	release, err := s.begin(ctx, repotest.Batch)
+	defer release()
+	if err != nil {
+		return err
+	}
+	tx := &sketchTx{sketch: s}
+	changes, err := decide(tx)
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err == nil {
+		err = s.vacantFor(&changes)
+	}
+	if err != nil || len(changes.Create)+len(changes.Replace)+len(changes.Delete) == 0 {
+		return err
+	}
+	_ = s.step(func() error {
+		s.lastID = max(s.lastID, tx.lastID)
+		for _, id := range changes.Delete {
+			delete(s.users, id)
+		}
+		return nil
+	})
+	for _, user := range changes.Replace {
+		old, err := s.read(user.ID)
+		if err != nil {
+			return err
+		}
+		_ = s.write(s.keep(old, user))
+	}
+	for _, user := range changes.Create {
+		_ = s.write(user)
+	}
+	return nil
+}
+
+// vacantFor says with ErrEmailTaken that after the changes two users would have one address.
+func (s *sketch) vacantFor(changes *repository.Changes) error {
+	return s.step(func() error {
+		touched := make(map[int64]bool)
+		for _, id := range changes.Delete {
+			touched[id] = true
+		}
+		for _, user := range changes.Replace {
+			touched[user.ID] = true
+		}
+		taken := make(map[string]bool)
+		for _, user := range s.users {
+			if !touched[user.ID] {
+				taken[s.key(user.Email)] = true
+			}
+		}
+		for _, user := range slices.Concat(changes.Replace, changes.Create) {
+			if taken[s.key(user.Email)] {
+				return models.ErrEmailTaken
+			}
+			taken[s.key(user.Email)] = true
+		}
+		return nil
+	})
+}
+
+// sketchTx is the repository.Tx of a sketch. Its lastID hides that of the store.
+type sketchTx struct {
+	*sketch
+	lastID int64
+}
+
+func (tx *sketchTx) Get(id int64) (models.User, error) { return tx.read(id) }
+
+func (tx *sketchTx) Owner(emailKey string) (owner int64, err error) {
+	err = tx.step(func() error {
+		for _, user := range tx.users {
+			if tx.key(user.Email) == emailKey {
+				owner = user.ID
+				return nil
+			}
+		}
+		return models.ErrUserNotFound
+	})
+	return owner, err
+}
+
+func (tx *sketchTx) NextID() (int64, error) {
+	err := tx.step(func() error {
+		tx.lastID = max(tx.lastID+1, tx.nextID(tx.sketch, models.User{}))
+		return nil
+	})
+	return tx.lastID, err
 }
 
 func (s *sketch) Ping(ctx context.Context) error {

@@ -1,13 +1,15 @@
-// Package repotest is the conformance suite: the promises of repository.UserRepository as rules
-// that every engine must pass, and a store that fails on demand.
+// Package repotest is the conformance suite: the promises of repository.UserRepository and
+// repository.IdempotencyRepository as rules that every engine must pass, and a store that fails on
+// demand.
 //
 // It owns the rules, the plainest form of what a page is (PageOf), sample users, and Faults. It
-// refuses to know any engine: a rule sees the interface and nothing else. The tests of engines,
+// refuses to know any engine: a rule sees the interface and nothing else, and takes for granted
+// neither how often a store asks the functions of its caller nor how it locks. The tests of engines,
 // services and handlers use it; no program does, since it imports testing.
 //
-// To add a rule, write one function that takes a *subject, name it with its reason in the list at
-// the top of its file, and add a store that breaks it to the flaws in the tests: the suite is itself tested,
-// and a rule that catches nothing is refused.
+// To add a rule, write one function that takes a *subject, or a *keyring, name it with its reason in
+// a list at the top of a file, and add a store that breaks it to the flaws in the tests: the suite is
+// itself tested, and a rule that catches nothing is refused.
 package repotest
 
 import (
@@ -15,17 +17,18 @@ import (
 	"slices"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"userapi/repository"
 )
 
-// T is what a rule needs of a test. It is met by *testing.T, and by the recorder with which the
-// tests of the suite see a rule complain. Errorf is safe for concurrent use; Fatalf ends the
-// goroutine that it is called on, which is the one that Check was called on.
+// T is what a rule needs of a test. It is met by *testing.T, by *rapid.T in which a rule goes on with
+// what was drawn, and by the recorder with which the tests of the suite see a rule complain. Errorf is
+// safe for concurrent use; Fatalf ends the goroutine that it is called on, which is the one that
+// Check was called on.
 type T interface {
-	Helper()
+	rapid.TB
 	Context() context.Context
-	Errorf(format string, args ...any)
-	Fatalf(format string, args ...any)
 }
 
 // Rule is one promise of the repository, and the test of it.
@@ -51,8 +54,12 @@ func Rules() []Rule {
 		createRules(),
 		updateRules(),
 		deleteRules(),
+		batchRules(),
 		listRules(),
+		sortRules(),
+		filterRules(),
 		lifetimeRules(),
+		propertyRules(),
 		concurrencyRules(),
 	)
 }

@@ -100,9 +100,7 @@ func updateReturnsTheError(s *subject) {
 		user.Name, user.Email = "Refused", Sample(7).Email
 		return user, refusal
 	})
-	if err != refusal { //nolint:errorlint // the promise is this very value
-		s.Errorf("Update gave error %v, want the one of change and nothing around it", err)
-	}
+	s.refuses(err, refusal, "Update")
 	s.holds(users...)
 	s.created(Sample(7)) // the address of the refused change is free
 }
@@ -180,33 +178,46 @@ const patience = 10 * time.Second
 
 func updateSurvivesPanic(s *subject) {
 	users := s.seeded(2)
+	s.survives(Update,
+		func() error {
+			_, err := s.Update(s.Context(), users[0].ID, func(models.User) (models.User, error) {
+				panic("change panics")
+			})
+			return err
+		},
+		func(ctx context.Context) error {
+			_, err := s.Update(ctx, users[0].ID, edit(func(user *models.User) { user.Name = "After" }))
+			return err
+		},
+	)
+	users[0].Name = "After"
+	s.holds(users...)
+}
+
+// survives complains when the store swallows the panic of a function that it calls, or when the same
+// method does not work afterwards.
+func (s *subject) survives(method Method, panics func() error, again func(ctx context.Context) error) {
+	s.Helper()
 	func() {
 		var err error
 		defer func() {
 			if recover() == nil && err == nil {
-				s.Errorf("Update swallowed the panic of change and reported success")
+				s.Errorf("%s swallowed a panic and reported success", method)
 			}
 		}()
-		_, err = s.Update(s.Context(), users[0].ID, func(models.User) (models.User, error) {
-			panic("change panics")
-		})
+		err = panics()
 	}()
 
 	ctx, cancel := context.WithTimeout(s.Context(), patience)
 	defer cancel()
-	again := make(chan error, 1)
-	go func() {
-		_, err := s.Update(ctx, users[0].ID, edit(func(user *models.User) { user.Name = "After" }))
-		again <- err
-	}()
+	result := make(chan error, 1)
+	go func() { result <- again(ctx) }()
 	select {
-	case err := <-again:
+	case err := <-result:
 		if err != nil {
-			s.Errorf("Update after a panic: %v", err)
+			s.Errorf("%s after a panic: %v", method, err)
 		}
 	case <-ctx.Done():
-		s.Fatalf("Update after a panic does not return")
+		s.Fatalf("%s after a panic does not return", method)
 	}
-	users[0].Name = "After"
-	s.holds(users...)
 }
