@@ -109,54 +109,129 @@ func (m *machine) Get(t *rapid.T) {
 	}
 }
 
+// patch draws the members that a patch gives.
+func (m *machine) patch(t *rapid.T) models.UserPatch {
+	return models.UserPatch{
+		Input: m.input(t),
+		Name:  rapid.Bool().Draw(t, "gives a name"), Email: rapid.Bool().Draw(t, "gives an address"), Age: rapid.Bool().Draw(t, "gives an age"),
+	}
+}
+
+// match draws a condition, which often names the version that users have.
+func (m *machine) match(t *rapid.T) models.Match {
+	versions := rapid.SliceOfN(rapid.Int64Range(1, 4), 0, 2).Draw(t, "versions")
+	return rapid.SampledFrom([]models.Match{{}, {}, {Given: true, Any: true}, {Given: true, Versions: versions}}).Draw(t, "match")
+}
+
+// revised is a user as a change leaves it: the wanted one with the next version and a later time,
+// unless that is the old one.
+func (m *machine) revised(old, wanted models.User) models.User {
+	if wanted == old {
+		return old
+	}
+	wanted.Version = old.Version + 1
+	wanted.UpdatedAt = models.TimestampOf(m.clock.at)
+	if wanted.UpdatedAt <= old.UpdatedAt {
+		wanted.UpdatedAt = old.UpdatedAt + 1
+	}
+	return wanted
+}
+
+// isStale says whether a condition keeps a write from a user of this version.
+func isStale(match models.Match, version int64) bool {
+	return match.Given && !match.Any && !slices.Contains(match.Versions, version)
+}
+
 func (m *machine) Update(t *rapid.T) {
-	id, in := m.id(t), m.input(t)
-	got, err := m.service.Update(t.Context(), id, in)
-	old, ok := m.users[id]
+	id, in, match := m.id(t), m.input(t), m.match(t)
+	got, err := m.service.Update(t.Context(), id, in, match)
+	m.changed(t, got, err, models.Operation{Op: models.OpUpdate, ID: id, Match: match, Patch: models.UserPatch{Input: in}})
+}
+
+func (m *machine) Patch(t *rapid.T) {
+	id, patch, match := m.id(t), m.patch(t), m.match(t)
+	got, err := m.service.Patch(t.Context(), id, patch, match)
+	m.changed(t, got, err, models.Operation{Op: models.OpPatch, ID: id, Match: match, Patch: patch})
+}
+
+// changed judges what a change of one user came to, and makes it in the model.
+func (m *machine) changed(t *rapid.T, got models.User, err error, op models.Operation) {
+	old, ok := m.users[op.ID]
+	want := wanted(old, &op)
 	switch {
 	case !ok:
-		fails(t, err, models.ErrUserNotFound, "Update")
-		return
-	case m.taken(id, in.Email):
-		fails(t, err, models.ErrEmailTaken, "Update")
-		return
-	case err != nil:
-		t.Fatalf("Update(%d): %v", id, err)
+		fails(t, err, models.ErrUserNotFound, "a change")
+	case isStale(op.Match, old.Version):
+		fails(t, err, models.ErrPreconditionFailed, "a change")
+		if version := models.AsError(err).Version; version != old.Version {
+			t.Fatalf("it tells of version %d, want %d", version, old.Version)
+		}
+	case m.taken(op.ID, want.Email):
+		fails(t, err, models.ErrEmailTaken, "a change")
+	case err != nil || got != m.revised(old, want):
+		t.Fatalf("%+v of %+v returned\n%+v, error %v, want\n%+v", op, old, got, err, m.revised(old, want))
+	default:
+		m.users[op.ID] = got
 	}
-	want := in.Apply(old)
-	if want != old {
-		want.Version = old.Version + 1
-		want.UpdatedAt = models.TimestampOf(m.clock.at)
-		if want.UpdatedAt <= old.UpdatedAt {
-			want.UpdatedAt = old.UpdatedAt + 1
+}
+
+// wanted is a user with what an operation sets, and nothing else changed.
+func wanted(old models.User, op *models.Operation) models.User {
+	whole, in := op.Op != models.OpPatch, &op.Patch.Input
+	if whole || op.Patch.Name {
+		old.Name = in.Name
+	}
+	if whole || op.Patch.Email {
+		old.Email = in.Email
+	}
+	if whole || op.Patch.Age {
+		old.Age = 0
+		if in.Age != nil {
+			old.Age = models.Age(*in.Age)
 		}
 	}
-	if got != want {
-		t.Fatalf("Update(%d) of %+v returned\n%+v, want\n%+v", id, old, got, want)
-	}
-	m.users[id] = got
+	return old
 }
 
 func (m *machine) Delete(t *rapid.T) {
-	id := m.id(t)
-	err := m.service.Delete(t.Context(), id)
-	if _, ok := m.users[id]; !ok {
+	id, match := m.id(t), m.match(t)
+	err := m.service.Delete(t.Context(), id, match)
+	switch old, ok := m.users[id]; {
+	case !ok:
 		fails(t, err, models.ErrUserNotFound, "Delete")
-		return
-	}
-	if err != nil {
+	case isStale(match, old.Version):
+		fails(t, err, models.ErrPreconditionFailed, "Delete")
+	case err != nil:
 		t.Fatalf("Delete(%d): %v", id, err)
+	default:
+		delete(m.users, id)
 	}
-	delete(m.users, id)
+}
+
+func (m *machine) GetByEmail(t *rapid.T) {
+	email := m.input(t).Email
+	got, err := m.service.GetByEmail(t.Context(), email)
+	for _, user := range m.users {
+		if models.EmailKey(user.Email) == models.EmailKey(email) {
+			if err != nil || got != user {
+				t.Fatalf("GetByEmail(%s) = %+v, error %v, want %+v", email, got, err, user)
+			}
+			return
+		}
+	}
+	fails(t, err, models.ErrUserNotFound, "GetByEmail")
 }
 
 func (m *machine) List(t *rapid.T) {
 	query := models.Query{
+		Filter:    models.Filter{Name: rapid.SampledFrom([]string{"", "", "ada"}).Draw(t, "name filter")},
+		Order:     rapid.SampledFrom([]models.Order{nil, {{Key: models.KeyName}}, {{Key: models.KeyAge, Descending: true}, {Key: models.KeyEmail}}}).Draw(t, "order"),
 		Limit:     rapid.IntRange(1, 7).Draw(t, "limit"),
 		WithTotal: rapid.Bool().Draw(t, "total"),
 	}
 	if rapid.Bool().Draw(t, "by position") {
-		query.Position = &models.Position{ID: m.id(t), Backward: rapid.Bool().Draw(t, "backward")}
+		at := m.users[m.id(t)]
+		query.Position = models.Position{At: at, Inclusive: rapid.Bool().Draw(t, "inclusive"), Backward: rapid.Bool().Draw(t, "backward")}
 	} else {
 		query.Skip = rapid.OneOf(rapid.Int64Range(0, 9), rapid.Int64Min(0)).Draw(t, "skip")
 	}
@@ -166,7 +241,7 @@ func (m *machine) List(t *rapid.T) {
 	}
 	want := repotest.PageOf(m.sorted(), query)
 	if got.Users == nil || fmt.Sprint(got) != fmt.Sprint(want) {
-		t.Fatalf("List(%+v, %+v) = %+v, want %+v", query, query.Position, got, want)
+		t.Fatalf("List(%+v) = %+v, want %+v", query, got, want)
 	}
 }
 

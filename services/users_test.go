@@ -80,7 +80,7 @@ func TestUsers_Update(t *testing.T) {
 		w.clock.at = w.clock.at.Add(time.Hour)
 		input := ada()
 		input.Name, input.Age = "Ada King", nil
-		got, err := w.Update(t.Context(), want.ID, input)
+		got, err := w.Update(t.Context(), want.ID, input, models.Match{})
 		want.Name, want.Age, want.Version, want.UpdatedAt = "Ada King", 0, 2, models.TimestampOf(w.clock.at)
 		if err != nil || got != want {
 			t.Errorf("got %+v, error %v, want %+v", got, err, want)
@@ -91,7 +91,7 @@ func TestUsers_Update(t *testing.T) {
 		user := w.created(t)
 		input := ada()
 		input.Email = "ada@example.com"
-		got, err := w.Update(t.Context(), user.ID, input)
+		got, err := w.Update(t.Context(), user.ID, input, models.Match{})
 		if err != nil || got.Email != input.Email || got.Version != 2 {
 			t.Errorf("got %+v, error %v", got, err)
 		}
@@ -100,7 +100,7 @@ func TestUsers_Update(t *testing.T) {
 		w := newWorld()
 		want := w.created(t)
 		w.clock.at = w.clock.at.Add(time.Hour)
-		if got, err := w.Update(t.Context(), want.ID, ada()); err != nil || got != want {
+		if got, err := w.Update(t.Context(), want.ID, ada(), models.Match{}); err != nil || got != want {
 			t.Errorf("got %+v, error %v, want %+v", got, err, want)
 		}
 	})
@@ -111,7 +111,7 @@ func TestUsers_Update(t *testing.T) {
 			w.clock.at = w.clock.at.Add(step)
 			input := ada()
 			input.Name = "Ada King"
-			got, err := w.Update(t.Context(), created.ID, input)
+			got, err := w.Update(t.Context(), created.ID, input, models.Match{})
 			if err != nil || got.UpdatedAt != created.UpdatedAt+1 || got.CreatedAt != created.CreatedAt {
 				t.Errorf("a clock that moved by %v: got %+v, error %v, want a microsecond more than %s", step, got, err, created.UpdatedAt)
 			}
@@ -125,14 +125,147 @@ func TestUsers_Update(t *testing.T) {
 		if _, err := w.Create(t.Context(), other); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.Update(t.Context(), 99, other); !errors.Is(err, models.ErrUserNotFound) {
+		if _, err := w.Update(t.Context(), 99, other, models.Match{}); !errors.Is(err, models.ErrUserNotFound) {
 			t.Errorf("absent: error %v, want %v", err, models.ErrUserNotFound)
 		}
-		if _, err := w.Update(t.Context(), user.ID, other); !errors.Is(err, models.ErrEmailTaken) {
+		if _, err := w.Update(t.Context(), user.ID, other, models.Match{}); !errors.Is(err, models.ErrEmailTaken) {
 			t.Errorf("taken: error %v, want %v", err, models.ErrEmailTaken)
 		}
 		if got, err := w.Get(t.Context(), user.ID); err != nil || got != user {
 			t.Errorf("after both: %+v, error %v, want %+v", got, err, user)
+		}
+	})
+}
+
+func TestUsers_Patch(t *testing.T) {
+	t.Run("changes what is given, and counts it", func(t *testing.T) {
+		w := newWorld()
+		want := w.created(t)
+		w.clock.at = w.clock.at.Add(time.Hour)
+		got, err := w.Patch(t.Context(), want.ID, models.UserPatch{Age: true}, models.Match{})
+		want.Age, want.Version, want.UpdatedAt = 0, 2, models.TimestampOf(w.clock.at)
+		if err != nil || got != want {
+			t.Errorf("got %+v, error %v, want %+v", got, err, want)
+		}
+	})
+	t.Run("what changes nothing leaves version and time", func(t *testing.T) {
+		w := newWorld()
+		want := w.created(t)
+		w.clock.at = w.clock.at.Add(time.Hour)
+		for _, patch := range []models.UserPatch{{}, {Input: ada(), Name: true, Email: true, Age: true}, {Input: models.UserInput{Name: "not given"}}} {
+			if got, err := w.Patch(t.Context(), want.ID, patch, models.Match{}); err != nil || got != want {
+				t.Errorf("%+v: got %+v, error %v, want %+v", patch, got, err, want)
+			}
+		}
+	})
+}
+
+// anyVersion and version are conditions.
+func anyVersion() models.Match { return models.Match{Given: true, Any: true} }
+
+func version(versions ...int64) models.Match { return models.Match{Given: true, Versions: versions} }
+
+func TestUsers_conditions(t *testing.T) {
+	// writes are the calls that take a condition; each changes user id if it may.
+	writes := map[string]func(w *world, id int64, match models.Match) error{
+		"Update": func(w *world, id int64, match models.Match) error {
+			input := ada()
+			input.Name = "Ada King"
+			_, err := w.Update(context.Background(), id, input, match)
+			return err
+		},
+		"Patch": func(w *world, id int64, match models.Match) error {
+			_, err := w.Patch(context.Background(), id, models.UserPatch{Age: true}, match)
+			return err
+		},
+		"Delete": func(w *world, id int64, match models.Match) error { return w.Delete(context.Background(), id, match) },
+	}
+	for name, write := range writes {
+		t.Run(name+" goes through when the version is one of those named", func(t *testing.T) {
+			for _, match := range []models.Match{{}, anyVersion(), version(1), version(7, 1)} {
+				w := newWorld()
+				w.created(t)
+				if err := write(w, 1, match); err != nil {
+					t.Errorf("%+v: %v", match, err)
+				}
+			}
+		})
+		t.Run(name+" of another version fails with the one that is stored, and changes nothing", func(t *testing.T) {
+			for _, match := range []models.Match{version(), version(2), version(0, 2, 3)} {
+				w := newWorld()
+				user := w.created(t)
+				err := write(w, 1, match)
+				if !errors.Is(err, models.ErrPreconditionFailed) || models.AsError(err).Version != 1 {
+					t.Errorf("%+v: error %+v", match, err)
+				}
+				if got, err := w.Get(t.Context(), 1); err != nil || got != user {
+					t.Errorf("%+v: left %+v, error %v, want %+v", match, got, err, user)
+				}
+			}
+		})
+		t.Run(name+" of an absent user is that before any condition", func(t *testing.T) {
+			for _, match := range []models.Match{anyVersion(), version(1), version()} {
+				if err := write(newWorld(), 1, match); !errors.Is(err, models.ErrUserNotFound) {
+					t.Errorf("%+v: error %v", match, err)
+				}
+			}
+		})
+	}
+	t.Run("a stale version is told before a taken address", func(t *testing.T) {
+		w := newWorld()
+		w.created(t)
+		other := ada()
+		other.Email = "other@example.com"
+		if _, err := w.Create(t.Context(), other); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Update(t.Context(), 1, other, version(2)); !errors.Is(err, models.ErrPreconditionFailed) {
+			t.Errorf("PUT: error %v", err)
+		}
+		if _, err := w.Patch(t.Context(), 1, models.UserPatch{Input: other, Email: true}, version(2)); !errors.Is(err, models.ErrPreconditionFailed) {
+			t.Errorf("PATCH: error %v", err)
+		}
+	})
+	t.Run("a change that changes nothing is judged all the same", func(t *testing.T) {
+		w := newWorld()
+		w.created(t)
+		if _, err := w.Update(t.Context(), 1, ada(), version(2)); !errors.Is(err, models.ErrPreconditionFailed) {
+			t.Errorf("error %v", err)
+		}
+	})
+}
+
+func TestUsers_GetByEmail(t *testing.T) {
+	t.Run("finds a user by the address in any form", func(t *testing.T) {
+		w := newWorld()
+		input := ada()
+		input.Email = "Jos\u00e9@b\u00fccher.example"
+		want, err := w.Create(t.Context(), input)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.created(t) // another
+		for _, email := range []string{input.Email, "JOSE\u0301@B\u00dcCHER.example", " jos\u00e9@xn--bcher-kva.example\n"} {
+			if got, err := w.GetByEmail(t.Context(), email); err != nil || got != want {
+				t.Errorf("%q: got %+v, error %v", email, got, err)
+			}
+		}
+	})
+	t.Run("knows nobody by another address, nor by what is none", func(t *testing.T) {
+		w := newWorld()
+		w.created(t)
+		for _, email := range []string{"grace@example.com", "ada", "", "ada@example", "Ada Lovelace", "a@b@c.io", "\xff"} {
+			if got, err := w.GetByEmail(t.Context(), email); !errors.Is(err, models.ErrUserNotFound) || got != (models.User{}) {
+				t.Errorf("%q: got %+v, error %v", email, got, err)
+			}
+		}
+	})
+	t.Run("tells of an outage as it is", func(t *testing.T) {
+		w := newWorld()
+		w.created(t)
+		w.faults.At(repotest.Before, repotest.List, 1, repotest.Fail(models.ErrUnavailable))
+		if _, err := w.GetByEmail(t.Context(), "ada@example.com"); !errors.Is(err, models.ErrUnavailable) {
+			t.Errorf("error %v", err)
 		}
 	})
 }
@@ -157,10 +290,14 @@ func (w *world) calls() map[repotest.Method]func(ctx context.Context) error {
 		repotest.Update: func(ctx context.Context) error {
 			input := ada()
 			input.Name = "Ada King"
-			_, err := w.Update(ctx, 1, input)
+			_, err := w.Update(ctx, 1, input, models.Match{})
 			return err
 		},
-		repotest.Delete: func(ctx context.Context) error { return w.Delete(ctx, 1) },
+		repotest.Delete: func(ctx context.Context) error { return w.Delete(ctx, 1, models.Match{}) },
+		repotest.Batch: func(ctx context.Context) error {
+			_, err := w.Batch(ctx, models.Batch{Operations: []models.Operation{rename(1, "Ada King")}})
+			return err
+		},
 	}
 }
 
@@ -218,15 +355,17 @@ func TestUsers(t *testing.T) {
 			}
 		}
 	})
-	t.Run("an update that is cancelled in the middle writes nothing", func(t *testing.T) {
-		w := newWorld()
-		user := w.created(t)
-		w.faults.At(repotest.Amid, repotest.Update, 1, repotest.Cancel)
-		if err := w.calls()[repotest.Update](t.Context()); !errors.Is(err, context.Canceled) {
-			t.Errorf("error %v, want %v", err, context.Canceled)
-		}
-		if got, err := w.Get(t.Context(), user.ID); err != nil || got != user {
-			t.Errorf("left %+v, error %v, want %+v", got, err, user)
+	t.Run("a write that is cancelled in the middle writes nothing", func(t *testing.T) {
+		for _, method := range []repotest.Method{repotest.Update, repotest.Delete, repotest.Batch} {
+			w := newWorld()
+			user := w.created(t)
+			w.faults.At(repotest.Amid, method, 1, repotest.Cancel)
+			if err := w.calls()[method](t.Context()); !errors.Is(err, context.Canceled) {
+				t.Errorf("%s: error %v, want %v", method, err, context.Canceled)
+			}
+			if got, err := w.Get(t.Context(), user.ID); err != nil || got != user {
+				t.Errorf("%s: left %+v, error %v, want %+v", method, got, err, user)
+			}
 		}
 	})
 }

@@ -1,0 +1,281 @@
+package services
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"userapi/models"
+	"userapi/repository"
+)
+
+// errNotKept ends a batch whose changes are not wanted. It never leaves this package.
+var errNotKept = errors.New("the batch is not kept")
+
+// Batch runs the operations and returns the result of each, in order. An atomic batch of which one
+// result is an error has changed nothing, and so has a dry run. An error besides the results says
+// that nothing is known of them.
+func (s *Users) Batch(ctx context.Context, batch models.Batch) ([]models.Result, error) {
+	if batch.Independent && !batch.DryRun {
+		return s.each(ctx, batch.Operations)
+	}
+	var results []models.Result
+	err := s.users.Batch(ctx, func(tx repository.Tx) (repository.Changes, error) {
+		d := &draft{service: s, tx: tx, strict: batch.Independent, users: make(map[int64]*drafted)}
+		var err error
+		if results, err = d.run(ctx, batch.Operations); err != nil {
+			return repository.Changes{}, err
+		}
+		if batch.DryRun || slices.ContainsFunc(results, failed) {
+			return repository.Changes{}, errNotKept
+		}
+		return d.changes(), nil
+	})
+	if err != nil && !errors.Is(err, errNotKept) {
+		return nil, err
+	}
+	return results, nil
+}
+
+func failed(result models.Result) bool { return result.Err != nil }
+
+// each runs every operation by itself. A store that goes away in the middle fails the operations
+// that are left, because those before them have taken effect.
+func (s *Users) each(ctx context.Context, operations []models.Operation) ([]models.Result, error) {
+	results := make([]models.Result, len(operations))
+	for i := range operations {
+		op, result := &operations[i], &results[i]
+		if result.Err = op.Err; op.Err != nil {
+			continue
+		}
+		var err error
+		switch op.Op {
+		case models.OpCreate:
+			result.User, err = s.Create(ctx, op.Patch.Input)
+		case models.OpUpdate:
+			result.User, err = s.Update(ctx, op.ID, op.Patch.Input, op.Match)
+		case models.OpPatch:
+			result.User, err = s.Patch(ctx, op.ID, op.Patch, op.Match)
+		case models.OpDelete:
+			result.User, err = models.User{ID: op.ID}, s.Delete(ctx, op.ID, op.Match)
+		}
+		if err == nil {
+			continue
+		}
+		if gone := ctx.Err(); gone != nil {
+			return nil, gone // whatever err says: nobody waits for the results, and the rest is not run
+		}
+		*result = models.Result{Err: models.AsError(err)}
+	}
+	return results, nil
+}
+
+// draft is what the operations of a batch make of the users that they touch, while the store stays
+// as it was.
+type draft struct {
+	service *Users
+	tx      repository.Tx
+	users   map[int64]*drafted
+	order   []*drafted // as they were first touched
+	// strict judges addresses at each operation, as when each runs by itself; otherwise they are
+	// judged at the end.
+	strict bool
+	// owners is, when strict, who has an address, where that differs from the store; zero is nobody.
+	owners map[string]int64
+}
+
+// drafted is one user that a batch has touched.
+type drafted struct {
+	before, now models.User // before is without an id when the batch creates the user
+	gone        bool
+	// addressed is the index of the operation that gave the address, or -1 when none did.
+	addressed int
+}
+
+// run returns the results of the operations.
+func (d *draft) run(ctx context.Context, operations []models.Operation) ([]models.Result, error) {
+	results := make([]models.Result, len(operations))
+	for i := range operations {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		var err error
+		if operations[i].Err != nil {
+			err = operations[i].Err
+		} else {
+			results[i].User, err = d.apply(i, &operations[i])
+		}
+		if known := models.AsError(err); isOutcome(known) {
+			results[i].Err = known
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	if d.strict {
+		return results, nil
+	}
+	return results, d.judgeAddresses(results)
+}
+
+// isOutcome tells what fails one operation from what fails the batch.
+func isOutcome(err *models.Error) bool {
+	return err != nil && err.Kind != models.KindInternal && err.Kind != models.KindUnavailable
+}
+
+func (d *draft) apply(index int, op *models.Operation) (models.User, error) {
+	if op.Op == models.OpCreate {
+		return d.create(index, op)
+	}
+	user, err := d.touch(op.ID)
+	if err != nil {
+		return models.User{}, err
+	}
+	if err := op.Match.Check(user.now.Version); err != nil {
+		return models.User{}, err
+	}
+	if op.Op == models.OpDelete {
+		user.gone = true
+		d.give(models.EmailKey(user.now.Email), 0)
+		return models.User{ID: op.ID}, nil
+	}
+	changed := op.Patch.Input.Apply(user.now)
+	if op.Op == models.OpPatch {
+		changed = op.Patch.Apply(user.now)
+	}
+	if changed.Email != user.now.Email {
+		oldKey, newKey := models.EmailKey(user.now.Email), models.EmailKey(changed.Email)
+		if oldKey != newKey {
+			if err := d.vacant(newKey); err != nil {
+				return models.User{}, err
+			}
+			d.give(oldKey, 0)
+			d.give(newKey, op.ID)
+			user.addressed = index
+		}
+	}
+	user.now = d.service.revise(user.now, changed)
+	return user.now, nil
+}
+
+func (d *draft) create(index int, op *models.Operation) (models.User, error) {
+	created := d.service.newUser(&op.Patch.Input)
+	key := models.EmailKey(created.Email)
+	if err := d.vacant(key); err != nil {
+		return models.User{}, err
+	}
+	id, err := d.tx.NextID()
+	if err != nil {
+		return models.User{}, err
+	}
+	created.ID = id
+	d.give(key, id)
+	d.add(&drafted{now: created, addressed: index})
+	return created, nil
+}
+
+// touch returns a user as the operations before have left it, or models.ErrUserNotFound.
+func (d *draft) touch(id int64) (*drafted, error) {
+	if user := d.users[id]; user != nil {
+		if user.gone {
+			return nil, models.ErrUserNotFound
+		}
+		return user, nil
+	}
+	stored, err := d.tx.Get(id)
+	if err != nil {
+		return nil, err
+	}
+	return d.add(&drafted{before: stored, now: stored, addressed: -1}), nil
+}
+
+func (d *draft) add(user *drafted) *drafted {
+	d.users[user.now.ID] = user
+	d.order = append(d.order, user)
+	return user
+}
+
+// vacant says, when strict, whether an address is free.
+func (d *draft) vacant(key string) error {
+	if !d.strict {
+		return nil
+	}
+	owner, known := d.owners[key]
+	if !known {
+		var err error
+		if owner, err = d.owner(key); err != nil {
+			return err
+		}
+	}
+	if owner != 0 {
+		return models.ErrEmailTaken
+	}
+	return nil
+}
+
+func (d *draft) give(key string, id int64) {
+	if !d.strict {
+		return
+	}
+	if d.owners == nil {
+		d.owners = make(map[string]int64)
+	}
+	d.owners[key] = id
+}
+
+// owner returns who has an address in the store, or zero.
+func (d *draft) owner(key string) (int64, error) {
+	owner, err := d.tx.Owner(key)
+	if errors.Is(err, models.ErrUserNotFound) {
+		return 0, nil
+	}
+	return owner, err
+}
+
+// judgeAddresses fails the operations that gave a user an address that another user has in the end.
+// Of several that were given one address, the first keeps it (contract 5).
+func (d *draft) judgeAddresses(results []models.Result) error {
+	var given []*drafted
+	for _, user := range d.order {
+		if !user.gone && user.addressed >= 0 {
+			given = append(given, user)
+		}
+	}
+	slices.SortFunc(given, func(a, b *drafted) int { return a.addressed - b.addressed })
+	taken := make(map[string]bool, len(given))
+	for _, user := range given {
+		key := models.EmailKey(user.now.Email)
+		owner, err := d.owner(key)
+		if err != nil {
+			return err
+		}
+		if taken[key] || owner != 0 && d.keeps(owner) {
+			results[user.addressed] = models.Result{Err: models.ErrEmailTaken}
+			continue
+		}
+		taken[key] = true
+	}
+	return nil
+}
+
+// keeps says whether a user of the store still has the address that it has there.
+func (d *draft) keeps(id int64) bool {
+	user := d.users[id]
+	return user == nil || !user.gone && user.addressed < 0
+}
+
+// changes returns what the batch writes.
+func (d *draft) changes() repository.Changes {
+	var c repository.Changes
+	for _, user := range d.order {
+		switch isNew := user.before.ID == 0; {
+		case isNew && !user.gone:
+			c.Create = append(c.Create, user.now)
+		case isNew:
+		case user.gone:
+			c.Delete = append(c.Delete, user.now.ID)
+		case user.now != user.before:
+			c.Replace = append(c.Replace, user.now)
+		}
+	}
+	return c
+}
