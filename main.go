@@ -11,8 +11,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
-	"strings"
 	"syscall"
 	"time"
 
@@ -95,16 +93,20 @@ func start(ctx context.Context, settings config.Config, signals <-chan os.Signal
 	}
 	store := memory.New()
 	defer store.Close() //nolint:errcheck // a memory store has nothing to lose at its end
+	limits := settings.Idempotency
+	keys := memory.NewKeys(memory.KeyLimits{Age: limits.MaxAge, Count: limits.MaxKeys, Bytes: limits.MaxBytes}, time.Now)
 
 	lifecycle := new(middleware.Lifecycle)
 	router, err := handlers.New(handlers.Deps{
 		Users:                services.NewUsers(store, time.Now),
+		Retries:              services.NewRetries(keys),
 		Store:                store,
 		Lifecycle:            lifecycle,
 		Log:                  log,
 		Now:                  time.Now,
 		MaxBodyBytes:         settings.HTTP.MaxBodyBytes,
 		IgnoreUnknownMembers: settings.HTTP.UnknownMembers == config.UnknownIgnore,
+		RequireIfMatch:       settings.HTTP.RequireIfMatch,
 		TrustedProxies:       settings.HTTP.TrustedProxies,
 		CursorKey:            key,
 		Documents:            settings.HTTP.Swagger,
@@ -132,19 +134,4 @@ func printWarnings(stderr io.Writer, warnings []string) {
 	for _, warning := range warnings {
 		fmt.Fprintln(stderr, "userapi: warning:", warning)
 	}
-}
-
-// version names the build: the module's version, the commit when it is known, and the Go release.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "userapi (unknown build)"
-	}
-	words := []string{"userapi", info.Main.Version}
-	for _, setting := range info.Settings {
-		if setting.Key == "vcs.revision" {
-			words = append(words, setting.Value)
-		}
-	}
-	return strings.Join(append(words, info.GoVersion), " ")
 }

@@ -28,10 +28,11 @@ const (
 // Config is every setting of the service. It is a plain value: copy it, compare it, change a copy. The
 // key of a field is the path of its mapstructure names, such as http.addr.
 type Config struct {
-	HTTP     HTTP     `mapstructure:"http"`
-	Shutdown Shutdown `mapstructure:"shutdown"`
-	Log      Log      `mapstructure:"log"`
-	Cursor   Cursor   `mapstructure:"cursor"`
+	HTTP        HTTP        `mapstructure:"http"`
+	Shutdown    Shutdown    `mapstructure:"shutdown"`
+	Log         Log         `mapstructure:"log"`
+	Cursor      Cursor      `mapstructure:"cursor"`
+	Idempotency Idempotency `mapstructure:"idempotency"`
 }
 
 // HTTP is what the listening side of the service may be told.
@@ -52,6 +53,8 @@ type HTTP struct {
 	MaxBodyBytes int64 `mapstructure:"max_body_bytes"`
 	// UnknownMembers is UnknownRefuse or UnknownIgnore.
 	UnknownMembers string `mapstructure:"unknown_members"`
+	// RequireIfMatch says whether a change of a user without an If-Match header is answered 428.
+	RequireIfMatch bool `mapstructure:"require_if_match"`
 	// TrustedProxies are the IP addresses and CIDR ranges whose X-Forwarded-For is believed; never nil.
 	TrustedProxies []string `mapstructure:"trusted_proxies"`
 	// Swagger says whether the documents and their browser page are served.
@@ -83,6 +86,16 @@ type Cursor struct {
 	KeyFile string `mapstructure:"key_file"`
 }
 
+// Idempotency bounds what is remembered of requests with an Idempotency-Key.
+type Idempotency struct {
+	// MaxAge is how long an answer is remembered.
+	MaxAge time.Duration `mapstructure:"max_age"`
+	// MaxKeys is how many answers are remembered at most.
+	MaxKeys int `mapstructure:"max_keys"`
+	// MaxBytes is how much memory the answers take at most, in bytes, about.
+	MaxBytes int64 `mapstructure:"max_bytes"`
+}
+
 // KeyBytes returns the 32 bytes of Key, or nil when there is none and the caller must make a random one.
 // It fails only for a Config that neither Load nor Validate has accepted.
 func (c Cursor) KeyBytes() ([]byte, error) {
@@ -110,6 +123,11 @@ func Default() Config {
 		},
 		Shutdown: Shutdown{Drain: 2 * time.Second, Timeout: 10 * time.Second},
 		Log:      Log{Level: "info", Format: LogAuto},
+		Idempotency: Idempotency{
+			MaxAge:   24 * time.Hour,
+			MaxKeys:  100_000,
+			MaxBytes: 64 << 20,
+		},
 	}
 }
 

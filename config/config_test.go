@@ -25,6 +25,7 @@ func samples() map[string][3]string {
 		"http.max_header_bytes":    {"1024", "2048", "1048576"},
 		"http.max_body_bytes":      {"1024", "2048", "104857600"},
 		"http.unknown_members":     {"ignore", "refuse", "ignore"},
+		"http.require_if_match":    {"true", "false", "true"},
 		"http.trusted_proxies":     {"10.0.0.1", "10.0.0.0/8,::1", "2001:db8::/32"},
 		"http.swagger":             {"false", "true", "false"},
 		"shutdown.drain":           {"0s", "1s", "5m"},
@@ -33,6 +34,9 @@ func samples() map[string][3]string {
 		"log.format":               {"json", "console", "json"},
 		"cursor.key":               {sampleKey(1), sampleKey(2), sampleKey(3)},
 		"cursor.key_file":          {"one.key", "two.key", "keys/three.key"},
+		"idempotency.max_age":      {"1s", "1h30m", "720h"},
+		"idempotency.max_keys":     {"1", "1000", "100000000"},
+		"idempotency.max_bytes":    {"65536", "1048576", "68719476736"},
 	}
 }
 

@@ -27,7 +27,7 @@ func (k key) env() string {
 //
 //nolint:revive // a table, not a function to follow
 func keys() []key {
-	const kib, mib = 1 << 10, 1 << 20
+	const kib, mib, gib = 1 << 10, 1 << 20, 1 << 30
 	wait := span(100*time.Millisecond, time.Hour)
 	return []key{
 		{
@@ -63,6 +63,10 @@ func keys() []key {
 			meaning: "what becomes of an unknown member of a JSON body; to refuse it is a 422",
 		},
 		{
+			name: "http.require_if_match", rule: truth(),
+			meaning: "refuse to change or delete a user without If-Match; that is a 428",
+		},
+		{
 			name: "http.trusted_proxies", rule: networks(),
 			meaning: "proxies whose X-Forwarded-For is believed; if empty, that of nobody",
 		},
@@ -88,11 +92,23 @@ func keys() []key {
 		},
 		{
 			name: "cursor.key", rule: cursorKey(), secret: true,
-			meaning: "secret that signs the cursors of lists; if empty, a random one per start",
+			meaning: "secret that seals the cursors of lists; if empty, a random one per start",
 		},
 		{
 			name: "cursor.key_file", rule: path(),
 			meaning: "file that holds cursor.key, so that the secret need not stand here",
+		},
+		{
+			name: "idempotency.max_age", rule: span(time.Second, 30*24*time.Hour),
+			meaning: "how long the answer to a request with an Idempotency-Key is kept",
+		},
+		{
+			name: "idempotency.max_keys", rule: count(1, 100_000_000),
+			meaning: "most such answers that are kept; the oldest go first",
+		},
+		{
+			name: "idempotency.max_bytes", rule: count(64*kib, 64*gib),
+			meaning: "most bytes of memory that they take, about; the oldest go first",
 		},
 	}
 }

@@ -227,7 +227,7 @@ func TestLoad_file(t *testing.T) {
 			if want := (Log{Level: "info", Format: "json"}); loaded.Config.Log != want {
 				t.Errorf("got %+v", loaded.Config.Log)
 			}
-			if s := loaded.Settings()[13]; s.Key != "log.format" || s.Source != path+":2" {
+			if s := settingOf(t, loaded, "log.format"); s.Source != path+":2" {
 				t.Errorf("got %+v", s)
 			}
 		}
@@ -252,6 +252,18 @@ func TestLoad_file(t *testing.T) {
 	})
 }
 
+// settingOf returns what a key is set to, and from where.
+func settingOf(t *testing.T, loaded Loaded, key string) Setting {
+	t.Helper()
+	for _, s := range loaded.Settings() {
+		if s.Key == key {
+			return s
+		}
+	}
+	t.Fatalf("%s is no setting", key)
+	return Setting{}
+}
+
 func TestLoad_keyFile(t *testing.T) {
 	dir := folder(t, "cursor:\n  key_file: \"\"\n")
 	for file, want := range map[string]string{
@@ -265,7 +277,7 @@ func TestLoad_keyFile(t *testing.T) {
 			if loaded.Config.Cursor.Key.Reveal() != want || loaded.Config.Cursor.KeyFile != file {
 				t.Errorf("got a wrong key from %q", loaded.Config.Cursor.KeyFile)
 			}
-			key := loaded.Settings()[14]
+			key := settingOf(t, loaded, "cursor.key")
 			if want := (Setting{"cursor.key", `""`, "read from cursor.key_file"}); key != want {
 				t.Errorf("got %+v", key)
 			}

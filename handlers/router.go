@@ -22,6 +22,7 @@ import (
 // Deps is what the router is built of. All of it stays the caller's.
 type Deps struct {
 	Users     UserService
+	Retries   RetryService
 	Store     Pinger
 	Lifecycle *middleware.Lifecycle
 	Log       *zap.Logger
@@ -32,6 +33,8 @@ type Deps struct {
 	MaxBodyBytes int64
 	// IgnoreUnknownMembers accepts members of a body that nobody knows.
 	IgnoreUnknownMembers bool
+	// RequireIfMatch refuses changes of a user without an If-Match header.
+	RequireIfMatch bool
 	// TrustedProxies lists the addresses and networks whose X-Forwarded-For is believed.
 	TrustedProxies []string
 	// CursorKey is the AES key, of 16, 24 or 32 octets, that seals cursors.
@@ -62,9 +65,13 @@ func New(deps Deps) (http.Handler, error) {
 		return nil, err
 	}
 	users := &users{
-		service: deps.Users,
-		body:    newStrictJSON(deps.MaxBodyBytes, deps.IgnoreUnknownMembers),
-		cursors: cursors,
+		service:        deps.Users,
+		retries:        deps.Retries,
+		body:           newStrictJSON(deps.MaxBodyBytes, deps.IgnoreUnknownMembers),
+		patchBody:      newMergePatch(deps.MaxBodyBytes, deps.IgnoreUnknownMembers),
+		batchBody:      newBatchBody(deps.MaxBodyBytes, deps.IgnoreUnknownMembers, deps.RequireIfMatch),
+		cursors:        cursors,
+		requireIfMatch: deps.RequireIfMatch,
 	}
 	health := &health{store: deps.Store, lifecycle: deps.Lifecycle}
 
@@ -78,8 +85,11 @@ func New(deps Deps) (http.Handler, error) {
 		register(engine.Group(prefix, aboutUsers), []route{
 			{http.MethodPost, "/users/", users.create},
 			{http.MethodGet, "/users/", users.list},
+			{http.MethodPost, "/users/batch/", users.batch},
+			{http.MethodGet, "/users/by-email/*email", users.byEmail},
 			{http.MethodGet, "/users/:id/", users.get},
 			{http.MethodPut, "/users/:id/", users.update},
+			{http.MethodPatch, "/users/:id/", users.patch},
 			{http.MethodDelete, "/users/:id/", users.delete},
 		})
 	}
@@ -88,7 +98,7 @@ func New(deps Deps) (http.Handler, error) {
 		{http.MethodGet, "/health", health.live},
 		{http.MethodGet, "/livez", health.live},
 		{http.MethodGet, "/readyz", health.ready},
-		{http.MethodGet, "/problems/:code", problem.Page},
+		{http.MethodGet, "/problems/:code", problem.Page(deps.Documents)},
 	})
 	if deps.Documents {
 		register(engine.Group("", protectDocuments), documents())
@@ -121,19 +131,22 @@ func newEngine(deps *Deps) (*gin.Engine, error) {
 }
 
 // wholePath refuses paths with two slashes and nothing between them, which gin would take for an empty
-// parameter.
+// parameter. An address may have them, when they are encoded.
 func wholePath(c *gin.Context) error {
-	if strings.Contains(c.Request.URL.Path, "//") {
-		return problem.ErrRouteNotFound
+	if !strings.Contains(c.Request.URL.Path, "//") {
+		return nil
 	}
-	return nil
+	if rest, ok := underUsers(c.Request.URL.Path); ok && strings.HasPrefix(rest, "/by-email/") && !strings.Contains(c.Request.URL.EscapedPath(), "//") {
+		return nil
+	}
+	return problem.ErrRouteNotFound
 }
 
 // noRoute answers for every path that is not in the list, and for `OPTIONS *` (RFC 9110, section
 // 9.3.7), which asks about the server as a whole.
 func noRoute(c *gin.Context) error {
 	if c.Request.Method == http.MethodOptions && c.Request.RequestURI == "*" {
-		c.Header("Allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS")
+		c.Header("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
 		c.Status(http.StatusNoContent)
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,6 +60,9 @@ func TestFirstOf(t *testing.T) {
 		{"faults come together", []error{models.ErrInvalid.With(name), models.ErrInvalid.With(id)}, models.ErrInvalid, []string{"/name a", "id b"}},
 		{"faults win over an id that cannot be", []error{models.ErrInvalid.With(name), models.ErrUserNotFound}, models.ErrInvalid, []string{"/name a"}},
 		{"an id that cannot be stands alone", []error{nil, models.ErrUserNotFound}, models.ErrUserNotFound, []string{}},
+		{"faults win over a condition that is missing", []error{problem.ErrPreconditionRequired, models.ErrInvalid.With(name)}, models.ErrInvalid, []string{"/name a"}},
+		{"a condition that is missing wins over an id that cannot be", []error{models.ErrUserNotFound, problem.ErrPreconditionRequired}, problem.ErrPreconditionRequired, []string{}},
+		{"what cannot be read wins over a condition that is missing", []error{problem.ErrPreconditionRequired, problem.ErrBodyTooLarge}, problem.ErrBodyTooLarge, []string{}},
 		{"what cannot be read wins over faults", []error{problem.ErrMalformedJSON, models.ErrInvalid.With(id)}, problem.ErrMalformedJSON, []string{}},
 	}
 	for _, c := range cases {
@@ -72,27 +76,76 @@ func TestFirstOf(t *testing.T) {
 	}
 }
 
-func TestDeclaredJSON(t *testing.T) {
+func TestAllowed(t *testing.T) {
 	t.Parallel()
-	for _, header := range []http.Header{
-		{"Content-Type": {"application/json"}},
-		{"Content-Type": {"Application/JSON; Charset=\"UTF-8\""}, "Content-Encoding": {"Identity"}},
+	handler := router(t, newShelf("Ada"))
+	const one, patch = "DELETE, GET, HEAD, OPTIONS, PATCH, PUT", "application/merge-patch+json, application/json"
+	for path, want := range map[string]struct{ allow, patch string }{
+		"/users/":                         {"GET, HEAD, OPTIONS, POST", ""},
+		"/users":                          {"GET, HEAD, OPTIONS, POST", ""},
+		"/users/1":                        {one, patch},
+		"/users/batched/":                 {one, patch},
+		"/users/b":                        {one, patch},
+		"/users/by-email":                 {one, patch},
+		"/users/by-emails":                {one, patch},
+		"/users/batch":                    {"OPTIONS, POST", ""},
+		"/users/batch/":                   {"OPTIONS, POST", ""},
+		"/users/%62atch":                  {"OPTIONS, POST", ""},
+		"/users/by-email/ada@example.com": {"GET, HEAD, OPTIONS", ""},
+		"/users/by-email/batch":           {"GET, HEAD, OPTIONS", ""},
+		"/users/by-email/a%2F%2Fb@a.io/":  {"GET, HEAD, OPTIONS", ""},
 	} {
-		if !declaredJSON(header) {
-			t.Errorf("%v is refused", header)
+		for _, path := range []string{path, "/v1" + path} {
+			t.Run(path, func(t *testing.T) {
+				t.Parallel()
+				for _, method := range []string{"OPTIONS", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "FOO"} {
+					if method != "OPTIONS" && slices.Contains(strings.Split(want.allow, ", "), method) {
+						continue
+					}
+					answer := ask(t, handler, method+" "+path, "")
+					allow := strings.Split(answer.Header().Get("Allow"), ", ")
+					slices.Sort(allow)
+					if got := strings.Join(allow, ", "); got != want.allow || answer.Header().Get("Accept-Patch") != want.patch {
+						t.Errorf("%s: %q, %q", method, got, answer.Header().Get("Accept-Patch"))
+					}
+					private(t, answer)
+					if method == "OPTIONS" {
+						if answer.Code != http.StatusNoContent || answer.Body.Len() > 0 {
+							t.Errorf("%s: %d, %q", method, answer.Code, answer.Body)
+						}
+					} else if told, _ := told(t, answer); answer.Code != http.StatusMethodNotAllowed || told.Code != "method_not_allowed" {
+						t.Errorf("%s: %d, %+v", method, answer.Code, told)
+					}
+				}
+			})
 		}
 	}
-	for _, header := range []http.Header{
-		{},
-		{"Content-Type": {}},
-		{"Content-Type": {""}},
-		{"Content-Type": {"application/json", "application/json"}},
-		{"Content-Type": {"application/json; charset=utf8"}},
-		{"Content-Type": {"application/json"}, "Content-Encoding": {"gzip"}},
-		{"Content-Type": {"application/json"}, "Content-Encoding": {"identity", "gzip"}},
+	t.Run("of all the service is all", func(t *testing.T) {
+		t.Parallel()
+		if got := ask(t, handler, "OPTIONS *", "").Header().Get("Allow"); got != "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS" {
+			t.Errorf("%q", got)
+		}
+	})
+	t.Run("of what is not about users says nothing of privacy", func(t *testing.T) {
+		t.Parallel()
+		for _, path := range []string{"/health", "/", "/problems/email-taken"} {
+			answer := ask(t, handler, "PUT "+path, "")
+			if answer.Code != http.StatusMethodNotAllowed || answer.Header().Get("Cache-Control") != "" {
+				t.Errorf("%s: %d, %v", path, answer.Code, answer.Header())
+			}
+		}
+	})
+}
+
+func TestUnderUsers(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]string{
+		"/users": "", "/users/": "", "/v1/users": "", "/v1/users/": "", "/users/1": "/1", "/users/1/": "/1", "/v1/users/by-email/a/b": "/by-email/a/b",
+		"/": "-", "/user": "-", "/usersx": "-", "/users1": "-", "/v2/users": "-", "/v1": "-", "/health": "-", "/x/users": "-",
 	} {
-		if declaredJSON(header) {
-			t.Errorf("%v is taken", header)
+		rest, ok := underUsers(path)
+		if ok != (want != "-") || ok && rest != want {
+			t.Errorf("%q: %q, %v", path, rest, ok)
 		}
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"net"
 	"net/http"
 	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -30,25 +32,47 @@ const maxFaults = 1000
 // strictJSON is a gin binding that reads exactly what the contract allows. It refuses what is not
 // I-JSON (RFC 7493) with problem.ErrMalformedJSON, and reports everything readable but wrong
 // together: members of the wrong type, unknown members, and what Gin's validator finds by the
-// `binding` tags. Create it with newStrictJSON. It is safe for concurrent use.
+// `binding` tags. It is safe for concurrent use. Create it with newStrictJSON, newMergePatch or
+// newBatchBody.
 type strictJSON struct {
 	maxBytes      int64
 	ignoreUnknown bool
-	bodies        sync.Pool // of *bytes.Buffer
-	decoders      sync.Pool // of *decoder
+	// media are the types of which a body may be declared, and otherwise is the error for others.
+	media     []string
+	otherwise error
+	// read reads the document into a target. It leaves the faults in the decoder.
+	read func(d *decoder, target any) error
+	// keep is how large a buffer may have grown, in octets, to be worth keeping.
+	keep     int
+	bodies   sync.Pool // of *bytes.Buffer
+	decoders sync.Pool // of *decoder
 }
 
 var _ binding.Binding = (*strictJSON)(nil)
 
-// newStrictJSON returns a binding that takes bodies of up to maxBytes octets.
+// newStrictJSON returns a binding for structs. It takes bodies of up to maxBytes octets.
 func newStrictJSON(maxBytes int64, ignoreUnknown bool) *strictJSON {
-	plans := new(sync.Map)
+	shapes := new(sync.Map)
 	return &strictJSON{
 		maxBytes:      maxBytes,
 		ignoreUnknown: ignoreUnknown,
+		media:         []string{"application/json"},
+		otherwise:     problem.ErrUnsupportedMedia,
+		read:          readStruct,
+		keep:          maxPooled,
 		bodies:        sync.Pool{New: func() any { return new(bytes.Buffer) }},
-		decoders:      sync.Pool{New: func() any { return newDecoder(plans) }},
+		decoders:      sync.Pool{New: func() any { return newDecoder(shapes) }},
 	}
+}
+
+// newMergePatch returns a binding for *models.UserPatch: a merge patch (RFC 7396), of which only the
+// members that are given are judged. It takes plain JSON to mean the same.
+func newMergePatch(maxBytes int64, ignoreUnknown bool) binding.Binding {
+	b := newStrictJSON(maxBytes, ignoreUnknown)
+	b.media = append(b.media, "application/merge-patch+json")
+	b.otherwise = problem.ErrUnsupportedPatch
+	b.read = readPatch
+	return b
 }
 
 // normaliser is implemented by inputs that have a normal form, which is taken on before validation.
@@ -60,8 +84,8 @@ func (*strictJSON) Name() string { return "json" }
 // Bind implements binding.Binding. The target is a pointer to a struct, and the errors are
 // *models.Error.
 func (b *strictJSON) Bind(req *http.Request, target any) error {
-	if !declaredJSON(req.Header) {
-		return problem.ErrUnsupportedMedia
+	if !declared(req.Header, b.media) {
+		return b.otherwise
 	}
 	body := b.bodies.Get().(*bytes.Buffer)
 	defer b.release(body)
@@ -71,39 +95,65 @@ func (b *strictJSON) Bind(req *http.Request, target any) error {
 	d := b.decoders.Get().(*decoder)
 	defer b.decoders.Put(d)
 	d.reset(body, b.ignoreUnknown)
-	if err := d.document(reflect.ValueOf(target).Elem()); err != nil {
+	err := b.read(d, target)
+	if err == nil {
+		err = d.end()
+	}
+	if err != nil {
 		return malformed(err)
 	}
-	if !d.faulty("") {
-		if n, ok := target.(normaliser); ok {
-			n.Normalise()
-		}
-		if err := d.validate(target); err != nil {
-			return err
-		}
-	}
 	if len(d.faults) > 0 {
-		return models.ErrInvalid.With(append([]models.Fault(nil), d.faults...)...)
+		return models.ErrInvalid.With(slices.Clone(d.faults)...)
 	}
 	return nil
 }
 
-// declaredJSON says whether the body is declared as application/json in UTF-8 and not compressed.
-func declaredJSON(header http.Header) bool {
+// everyField asks about all the fields of a struct.
+const everyField = ^uint64(0)
+
+// readStruct reads a document into any struct.
+func readStruct(d *decoder, target any) error {
+	m, isObject, err := d.structure(reflect.ValueOf(target).Elem())
+	if err != nil || !isObject {
+		return err
+	}
+	return d.judge(target, m, everyField)
+}
+
+// readPatch reads a document into a *models.UserPatch.
+func readPatch(d *decoder, target any) error {
+	patch := target.(*models.UserPatch)
+	m, isObject, err := d.structure(reflect.ValueOf(&patch.Input).Elem())
+	if err != nil || !isObject {
+		return err
+	}
+	return d.judgePatch(patch, m)
+}
+
+// judgePatch notes which members a patch gives, and judges those alone.
+func (d *decoder) judgePatch(patch *models.UserPatch, m members) error {
+	s := d.shapeOf(reflect.TypeFor[models.UserInput]())
+	patch.Name, patch.Email, patch.Age = m.has(s, "name"), m.has(s, "email"), m.has(s, "age")
+	return d.judge(&patch.Input, m, m.seen)
+}
+
+// declared says whether the body is declared to be of one of the media types, in UTF-8 and not
+// compressed.
+func declared(header http.Header, media []string) bool {
 	for _, coding := range header["Content-Encoding"] {
 		if coding != "" && !strings.EqualFold(coding, "identity") {
 			return false
 		}
 	}
-	declared := header["Content-Type"]
-	if len(declared) != 1 {
+	values := header["Content-Type"]
+	if len(values) != 1 {
 		return false
 	}
-	if declared[0] == "application/json" {
+	if slices.Contains(media, values[0]) {
 		return true
 	}
-	media, params, err := mime.ParseMediaType(declared[0])
-	if err != nil || media != "application/json" {
+	mediaType, params, err := mime.ParseMediaType(values[0])
+	if err != nil || !slices.Contains(media, mediaType) {
 		return false
 	}
 	charset, named := params["charset"]
@@ -169,46 +219,58 @@ func malformedBecause(detail string, cause error) error {
 
 // release gives a buffer back, unless a large body made it too big to keep.
 func (b *strictJSON) release(body *bytes.Buffer) {
-	if body.Cap() <= maxPooled {
+	if body.Cap() <= b.keep {
 		body.Reset()
 		b.bodies.Put(body)
 	}
 }
 
 // integer returns the value of a JSON number that is a whole number, however it is written (30,
-// 30.0, 3e1), saturated at the bounds of int64. It never rounds: a number with a fraction is none.
-func integer(number []byte) (value int64, whole bool) {
-	negative := number[0] == '-'
-	text := strings.TrimPrefix(string(number), "-")
+// 30.0, 3e1). It never rounds: a number with a fraction is none, and one that int64 does not hold is
+// its nearest bound and not exact.
+func integer(number []byte) (value int64, whole, exact bool) {
+	if value, ok := digits(number); ok {
+		return value, true, true
+	}
+	text, negative := strings.CutPrefix(string(number), "-")
 	exponent := 0
 	if at := strings.IndexAny(text, "eE"); at >= 0 {
 		exponent = saturate(text[at+1:])
 		text = text[:at]
 	}
-	digits, fraction, _ := strings.Cut(text, ".")
-	digits += fraction
-	exponent -= len(fraction)
-	digits = strings.TrimLeft(digits, "0")
-	significant := strings.TrimRight(digits, "0")
-	exponent += len(digits) - len(significant)
+	before, after, _ := strings.Cut(text, ".")
+	exponent -= len(after)
+	text = strings.TrimLeft(before+after, "0")
+	significant := strings.TrimRight(text, "0")
+	exponent += len(text) - len(significant)
 	switch {
 	case significant == "":
-		return 0, true
+		return 0, true, true
 	case exponent < 0:
-		return 0, false
+		return 0, false, false
 	case len(significant)+exponent > 19:
 		value = math.MaxInt64
 	default:
-		for _, digit := range []byte(significant + strings.Repeat("0", exponent)) {
-			if value > (math.MaxInt64-int64(digit-'0'))/10 {
-				value = math.MaxInt64
-				break
-			}
-			value = value*10 + int64(digit-'0')
-		}
+		var err error
+		value, err = strconv.ParseInt(significant+strings.Repeat("0", exponent), 10, 64)
+		exact = err == nil // else it is the bound
 	}
 	if negative {
 		value = -value
+	}
+	return value, true, exact
+}
+
+// digits returns the value of a number that is a few digits, as almost all are.
+func digits(number []byte) (value int64, ok bool) {
+	if len(number) > 18 {
+		return 0, false
+	}
+	for _, digit := range number {
+		if digit < '0' || digit > '9' {
+			return 0, false
+		}
+		value = value*10 + int64(digit-'0')
 	}
 	return value, true
 }

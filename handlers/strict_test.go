@@ -8,12 +8,14 @@ import (
 	"math"
 	"math/big"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/iotest"
 
+	"github.com/gin-gonic/gin/binding"
 	"pgregory.net/rapid"
 
 	"userapi/handlers/problem"
@@ -22,17 +24,21 @@ import (
 
 // bind reads a body as the handlers do.
 func bind(body string, strict *strictJSON) (models.UserInput, error) {
+	return bindTo[models.UserInput](body, strict)
+}
+
+// bindTo reads a body into what the binding is for.
+func bindTo[T any](body string, by binding.Binding) (target T, err error) {
 	req := &http.Request{
 		Header:        http.Header{"Content-Type": {"application/json"}},
 		Body:          io.NopCloser(strings.NewReader(body)),
 		ContentLength: int64(len(body)),
 	}
 	if err := registerRules(); err != nil {
-		return models.UserInput{}, err
+		return target, err
 	}
-	var input models.UserInput
-	err := strict.Bind(req, &input)
-	return input, err
+	err = by.Bind(req, &target)
+	return target, err
 }
 
 // faultsOf returns the faults of an error as `/pointer code`, sorted.
@@ -43,7 +49,7 @@ func faultsOf(err error) []string {
 	}
 	places := []string{}
 	for _, fault := range known.Faults {
-		places = append(places, fault.Pointer+fault.Parameter+" "+fault.Code)
+		places = append(places, fault.Pointer+fault.Parameter+fault.Header+" "+fault.Code)
 	}
 	slices.Sort(places)
 	return places
@@ -114,6 +120,9 @@ func TestStrictJSON_Bind(t *testing.T) {
 
 func TestStrictJSON_Bind_broken(t *testing.T) {
 	t.Parallel()
+	if err := registerRules(); err != nil {
+		t.Fatal(err)
+	}
 	strict := newStrictJSON(100, false)
 	request := func(body io.Reader, length int64) *http.Request {
 		return &http.Request{Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(body), ContentLength: length}
@@ -150,6 +159,157 @@ func (deadline) Error() string   { return "i/o timeout" }
 func (deadline) Timeout() bool   { return true }
 func (deadline) Temporary() bool { return true }
 
+func TestDeclared(t *testing.T) {
+	t.Parallel()
+	plain := []string{"application/json"}
+	patches := []string{"application/json", "application/merge-patch+json"}
+	for _, header := range []http.Header{
+		{"Content-Type": {"application/json"}},
+		{"Content-Type": {"Application/JSON; Charset=\"UTF-8\""}, "Content-Encoding": {"Identity"}},
+	} {
+		if !declared(header, plain) || !declared(header, patches) {
+			t.Errorf("%v is refused", header)
+		}
+	}
+	for _, header := range []http.Header{
+		{"Content-Type": {"application/merge-patch+json"}},
+		{"Content-Type": {"application/Merge-Patch+json;charset=utf-8"}},
+	} {
+		if declared(header, plain) || !declared(header, patches) {
+			t.Errorf("%v is taken for JSON, or refused as a patch", header)
+		}
+	}
+	for _, header := range []http.Header{
+		{},
+		{"Content-Type": {}},
+		{"Content-Type": {""}},
+		{"Content-Type": {"application/json", "application/json"}},
+		{"Content-Type": {"application/json; charset=utf8"}},
+		{"Content-Type": {"application/merge-patch+json; charset=latin1"}},
+		{"Content-Type": {"application/json-patch+json"}},
+		{"Content-Type": {"application/json"}, "Content-Encoding": {"gzip"}},
+		{"Content-Type": {"application/json"}, "Content-Encoding": {"identity", "gzip"}},
+	} {
+		if declared(header, plain) || declared(header, patches) {
+			t.Errorf("%v is taken", header)
+		}
+	}
+}
+
+func TestMergePatch_Bind(t *testing.T) {
+	t.Parallel()
+	strict := newMergePatch(1<<20, false)
+	age := func(years int64) *int64 { return &years }
+	t.Run("it tells an absent member from null and from a value", func(t *testing.T) {
+		t.Parallel()
+		for body, want := range map[string]models.UserPatch{
+			`{}`:                       {},
+			`{"name":" Ada "}`:         {Name: true, Input: models.UserInput{Name: "Ada"}},
+			`{"email":"A@EXAMPLE.io"}`: {Email: true, Input: models.UserInput{Email: "A@example.io"}},
+			`{"age":null}`:             {Age: true},
+			`{"age":3.6e1}`:            {Age: true, Input: models.UserInput{Age: age(36)}},
+			`{"id":[null],"created_at":1,"updated_at":{},"version":"7","\u0061ge":1}`: {Age: true, Input: models.UserInput{Age: age(1)}},
+			`{"version":3,"email":"a@b.io","age":150,"name":"\u00c5","id":9}`:         {Name: true, Email: true, Age: true, Input: models.UserInput{Name: "\u00c5", Email: "a@b.io", Age: age(150)}},
+		} {
+			if got, err := bindTo[models.UserPatch](body, strict); err != nil || !reflect.DeepEqual(got, want) {
+				t.Errorf("%s became %+v, %v; want %+v", body, got, err, want)
+			}
+		}
+	})
+	t.Run("only what is given is judged, by the rules of a whole user", func(t *testing.T) {
+		t.Parallel()
+		for body, want := range map[string][]string{
+			`{"name":null}`:             {"/name wrong_type"},
+			`{"email":null,"age":null}`: {"/email wrong_type"},
+			`{"name":" "}`:              {"/name too_short"},
+			`{"name":"` + strings.Repeat("a", 101) + `"}`: {"/name too_long"},
+			`{"name":"a\u0000b"}`:                         {"/name forbidden_character"},
+			`{"email":""}`:                                {"/email too_short"},
+			`{"email":"a@b"}`:                             {"/email invalid_email"},
+			`{"age":0}`:                                   {"/age out_of_range"},
+			`{"age":151,"name":7,"email":"x"}`:            {"/age out_of_range", "/email invalid_email", "/name wrong_type"},
+			`{"age":1.5}`:                                 {"/age wrong_type"},
+			`{"age":"1"}`:                                 {"/age wrong_type"},
+			`{"Name":"Ada","a/~":1}`:                      {"/Name unknown_member", "/a~1~0 unknown_member"},
+			`[]`:                                          {" wrong_type"},
+			`null`:                                        {" wrong_type"},
+		} {
+			if _, err := bindTo[models.UserPatch](body, strict); !errors.Is(err, models.ErrInvalid) || !slices.Equal(faultsOf(err), want) {
+				t.Errorf("%s: %q, %v; want %q", body, faultsOf(err), err, want)
+			}
+		}
+	})
+	t.Run("a misspelt member is told what was meant", func(t *testing.T) {
+		t.Parallel()
+		_, err := bindTo[models.UserPatch](`{"emial":"a@b.io"}`, strict)
+		if known := models.AsError(err); !strings.Contains(known.Faults[0].Detail, "did you mean email?") {
+			t.Errorf("%+v", known.Faults)
+		}
+	})
+	t.Run("unknown members can be ignored", func(t *testing.T) {
+		t.Parallel()
+		got, err := bindTo[models.UserPatch](`{"nick":[{}],"name":"Ada"}`, newMergePatch(1<<20, true))
+		if err != nil || !got.Name || got.Input.Name != "Ada" || got.Email || got.Age {
+			t.Errorf("%+v, %v", got, err)
+		}
+	})
+	t.Run("what is not I-JSON, too large or of another type is refused", func(t *testing.T) {
+		t.Parallel()
+		for body, want := range map[string]error{
+			`{"age":1,"age":2}`: problem.ErrMalformedJSON,
+			`{"name":"a"`:       problem.ErrMalformedJSON,
+			`{} {}`:             problem.ErrMalformedJSON,
+			`{"id":` + strings.Repeat("[", 32) + strings.Repeat("]", 32) + `}`: problem.ErrMalformedJSON,
+			`{"name":"` + strings.Repeat("a", 100) + `"}`:                      problem.ErrBodyTooLarge,
+		} {
+			if _, err := bindTo[models.UserPatch](body, newMergePatch(100, false)); !errors.Is(err, want) {
+				t.Errorf("%.20s: %v, want %v", body, err, want)
+			}
+		}
+		req := &http.Request{Header: http.Header{"Content-Type": {"application/json-patch+json"}}, Body: http.NoBody}
+		err := strict.Bind(req, new(models.UserPatch))
+		if known := models.AsError(err); known.Kind != models.KindUnsupportedMedia || !strings.Contains(known.Detail, "merge-patch") {
+			t.Errorf("%v", err)
+		}
+	})
+	t.Run("a patch that is applied is what RFC 7396 makes of the user", rapid.MakeCheck(func(t *rapid.T) {
+		document, merged := rapidPatch(t)
+		patch, err := bindTo[models.UserPatch](document, strict)
+		if err != nil {
+			t.Fatalf("%s: %v", document, err)
+		}
+		if got := patch.Apply(models.User{ID: 1, Name: "Old", Email: "old@example.com", Age: 30}); got != merged {
+			t.Fatalf("%s made %+v, want %+v", document, got, merged)
+		}
+	}))
+}
+
+// rapidPatch draws a valid merge patch and what it makes of a user.
+func rapidPatch(t *rapid.T) (document string, merged models.User) {
+	merged = models.User{ID: 1, Name: "Old", Email: "old@example.com", Age: 30}
+	var members []string
+	if rapid.Bool().Draw(t, "name") {
+		merged.Name = rapid.StringMatching(`[A-Za-z]{1,20}`).Draw(t, "its value")
+		members = append(members, fmt.Sprintf(`"name":%q`, merged.Name))
+	}
+	if rapid.Bool().Draw(t, "email") {
+		merged.Email = rapid.StringMatching(`[a-z]{1,20}@[a-z]{1,10}\.com`).Draw(t, "its value")
+		members = append(members, fmt.Sprintf(`"email":%q`, merged.Email))
+	}
+	switch rapid.IntRange(0, 2).Draw(t, "age") {
+	case 1:
+		merged.Age = 0
+		members = append(members, `"age":null`)
+	case 2:
+		merged.Age = models.Age(rapid.IntRange(1, 150).Draw(t, "its value"))
+		members = append(members, fmt.Sprintf(`"age":%d`, merged.Age))
+	}
+	if rapid.Bool().Draw(t, "read-only") {
+		members = append(members, `"id":99`)
+	}
+	return "{" + strings.Join(rapid.Permutation(members).Draw(t, "order"), ",") + "}", merged
+}
+
 func TestInteger(t *testing.T) {
 	t.Parallel()
 	t.Run("it agrees with exact arithmetic", func(t *testing.T) {
@@ -161,14 +321,17 @@ func TestInteger(t *testing.T) {
 			if !ok {
 				t.Fatalf("%q is no number", text)
 			}
-			value, whole := integer([]byte(text))
-			if whole != exact.IsInt() {
-				t.Fatalf("%s: whole is %v", text, whole)
+			value, whole, held := integer([]byte(text))
+			if whole != exact.IsInt() || held && !exact.Num().IsInt64() {
+				t.Fatalf("%s: whole is %v, exact %v", text, whole, held)
 			}
 			if !whole {
 				return
 			}
 			want := exact.Num()
+			if !held && new(big.Int).Abs(want).Cmp(big.NewInt(math.MaxInt64)) <= 0 {
+				t.Fatalf("%s is said not to be exact", text)
+			}
 			switch limit := big.NewInt(math.MaxInt64); {
 			case want.Cmp(limit) > 0:
 				want = limit
@@ -186,7 +349,7 @@ func TestInteger(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%.30s", text), func(t *testing.T) {
 			t.Parallel()
-			if value, whole := integer([]byte(text)); !whole || value != want {
+			if value, whole, _ := integer([]byte(text)); !whole || value != want {
 				t.Errorf("%d, %v", value, whole)
 			}
 		})

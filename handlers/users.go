@@ -2,7 +2,8 @@ package handlers
 
 import (
 	"context"
-	"math"
+	"crypto/sha256"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/gin-gonic/gin/binding"
 
+	"userapi/handlers/problem"
 	"userapi/models"
 )
 
@@ -17,58 +19,97 @@ import (
 type UserService interface {
 	Create(ctx context.Context, input models.UserInput) (models.User, error)
 	Get(ctx context.Context, id int64) (models.User, error)
+	GetByEmail(ctx context.Context, email string) (models.User, error)
 	List(ctx context.Context, query models.Query) (models.Page, error)
-	Update(ctx context.Context, id int64, input models.UserInput) (models.User, error)
-	Delete(ctx context.Context, id int64) error
+	Update(ctx context.Context, id int64, input models.UserInput, match models.Match) (models.User, error)
+	Patch(ctx context.Context, id int64, patch models.UserPatch, match models.Match) (models.User, error)
+	Delete(ctx context.Context, id int64, match models.Match) error
+	Batch(ctx context.Context, batch models.Batch) ([]models.Result, error)
+}
+
+// RetryService is what the handlers need of the rules to answer a request that is sent again.
+type RetryService interface {
+	Do(ctx context.Context, key string, fingerprint [sha256.Size]byte,
+		run func(ctx context.Context) (answer models.Answer, keep bool, err error),
+	) (answer models.Answer, replayed bool, err error)
 }
 
 // users serves the user records.
 type users struct {
 	service UserService
-	body    binding.Binding
-	cursors *cursors
-	buffers buffers
+	retries RetryService
+	// body, patchBody and batchBody read what is sent.
+	body, patchBody, batchBody binding.Binding
+	cursors                    *cursors
+	buffers                    buffers
+	requireIfMatch             bool
 }
 
-// UserPage is one page of the list.
-type UserPage struct {
-	// Users in the order of their ids; never null.
-	Items []models.User `json:"items" validate:"max=1000"`
-	// The number of all users; there when include_total asks for it.
-	Total int64 `json:"total,omitempty" example:"3" minimum:"0"`
-	// Where the page after this one begins; null exactly when nothing follows.
-	NextCursor *string `json:"next_cursor" extensions:"x-nullable" example:"pHzSkmQ2XqB5cV0nYw7uTg"`
-	// Where the page before this one begins; null exactly when nothing precedes.
-	PrevCursor *string `json:"prev_cursor" extensions:"x-nullable" example:"f3VwYt8JrL1oKdG6sAeZ9Q"`
-} // @name UserPage
+// UserPatch is the body of a merge patch. It documents what newMergePatch reads into models.UserPatch.
+type UserPatch struct {
+	// As of UserInput; absent leaves it as it is.
+	Name string `json:"name,omitempty" validate:"optional" example:"Ada King" minLength:"1" maxLength:"100"`
+	// As of UserInput; absent leaves it as it is.
+	Email string `json:"email,omitempty" validate:"optional" example:"ada@example.com" format:"idn-email" minLength:"3" maxLength:"254"`
+	// As of UserInput; absent leaves it as it is, and null says that it is not known.
+	Age *int64 `json:"age,omitempty" validate:"optional" format:"int32" example:"37" minimum:"1" maximum:"150" extensions:"x-nullable"`
+
+	// Accepted and ignored.
+	ID models.Ignored `json:"id" validate:"optional" swaggertype:"integer" readonly:"true"`
+	// Accepted and ignored.
+	CreatedAt models.Ignored `json:"created_at" validate:"optional" swaggertype:"string" readonly:"true"`
+	// Accepted and ignored.
+	UpdatedAt models.Ignored `json:"updated_at" validate:"optional" swaggertype:"string" readonly:"true"`
+	// Accepted and ignored.
+	Version models.Ignored `json:"version" validate:"optional" swaggertype:"integer" readonly:"true"`
+} // @name UserPatch
 
 // create makes a user of the body.
 //
 //	@Summary		Create a user
-//	@Description	Stores a new user under the next id and answers with it. White space around name and address is removed first.
+//	@Description	Stores a new user under the next id and answers with it. White space around name and address is removed first. With an Idempotency-Key it is safe to send the request again: a key belongs to one body, and is kept for a day unless the service is set otherwise.
 //	@ID				createUser
 //	@Tags			users
 //	@Accept			json
 //	@Produce		json
-//	@Param			user	body		models.UserInput	true	"What to store"
-//	@Success		201		{object}	models.User			"The user as stored"
-//	@Header			201		{string}	Location			"The path of the user, under the prefix that was asked"
-//	@Header			201		{string}	ETag				"The version of the user, quoted"
+//	@Param			Idempotency-Key	header		string				false	"Makes sending again safe: the same key and body are answered once more with the first success"	minlength(1)	maxlength(255)
+//	@Param			user			body		models.UserInput	true	"What to store"
+//	@Success		201				{object}	models.User			"The user as stored"
+//	@Header			201				{string}	Location				"The path of the user, under the prefix that was asked"
+//	@Header			201				{string}	ETag					"The version of the user, quoted"
+//	@Header			201				{string}	Idempotency-Replayed	"true when the answer is that of an earlier request"
 //	@Failure		400,408,409,413,415,422,500,503	{object}	problem.Problem	"The problem"
+//	@Header			409				{integer}	Retry-After				"After how many seconds to send the same request again, when it is still running"
 //	@Router			/users/ [post]
 func (h *users) create(c *gin.Context) error {
 	var input models.UserInput
-	if err := c.ShouldBindWith(&input, h.body); err != nil {
+	key, keyErr := retryKeyOf(c)
+	if err := firstOf(c.ShouldBindWith(&input, h.body), keyErr); err != nil {
 		return err
+	}
+	if key != nil {
+		return h.createOnce(c, key, input)
 	}
 	user, err := h.service.Create(c.Request.Context(), input)
 	if err != nil {
 		return err
 	}
-	prefix := strings.TrimSuffix(c.FullPath(), "/")
-	c.Writer.Header()["Location"] = []string{prefix + "/" + strconv.FormatInt(user.ID, 10)}
+	c.Writer.Header()["Location"] = []string{location(c, user.ID)}
 	h.writeUser(c, http.StatusCreated, &user)
 	return nil
+}
+
+// createOnce is create for a request that may be sent again.
+func (h *users) createOnce(c *gin.Context, key *retryKey, input models.UserInput) error {
+	return h.once(c, key, func(ctx context.Context, body []byte) (models.Answer, bool, error) {
+		user, err := h.service.Create(ctx, input)
+		if err != nil {
+			return models.Answer{}, false, err
+		}
+		return models.Answer{
+			Status: http.StatusCreated, Location: location(c, user.ID), ETag: etag(user.Version), Body: user.AppendJSON(body),
+		}, true, nil
+	})
 }
 
 // get answers one user.
@@ -78,9 +119,11 @@ func (h *users) create(c *gin.Context) error {
 //	@ID				getUser
 //	@Tags			users
 //	@Produce		json
-//	@Param			id	path		int			true	"The id of the user"	minimum(1)	format(int64)
-//	@Success		200	{object}	models.User	"The user"
-//	@Header			200	{string}	ETag		"The version of the user, quoted"
+//	@Param			id				path		int			true	"The id of the user"	minimum(1)	format(int64)
+//	@Param			If-None-Match	header		string		false	"Versions that the client has already, as ETag gave them; one of those is answered 304"
+//	@Success		200				{object}	models.User	"The user"
+//	@Success		304				"The user is still of a version that If-None-Match names"
+//	@Header			200,304			{string}	ETag		"The version of the user, quoted"
 //	@Failure		404,422,500,503	{object}	problem.Problem	"The problem"
 //	@Router			/users/{id} [get]
 func (h *users) get(c *gin.Context) error {
@@ -92,27 +135,78 @@ func (h *users) get(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	h.writeUser(c, http.StatusOK, &user)
+	h.writeUnlessKnown(c, &user)
 	return nil
 }
 
-// list answers one page of the users, in the order of their ids.
+// byEmail answers the user who has an address. The route takes all that follows in the path, because
+// an address may have slashes, which gin would take apart.
+//
+//	@Summary		Get a user by address
+//	@Description	Answers with the user that has this e-mail address, letter case ignored, as `/users/{id}` does. Whatever is not an address belongs to nobody and is 404. A plus sign stands for itself, encoded or not.
+//	@ID				getUserByEmail
+//	@Tags			users
+//	@Produce		json
+//	@Param			email			path		string		true	"The e-mail address of the user, percent-encoded"	minlength(1)
+//	@Param			If-None-Match	header		string		false	"Versions that the client has already, as ETag gave them; one of those is answered 304"
+//	@Success		200				{object}	models.User	"The user"
+//	@Success		304				"The user is still of a version that If-None-Match names"
+//	@Header			200,304			{string}	ETag		"The version of the user, quoted"
+//	@Failure		404,500,503	{object}	problem.Problem	"The problem"
+//	@Router			/users/by-email/{email} [get]
+func (h *users) byEmail(c *gin.Context) error {
+	address := strings.TrimSuffix(c.Param("email")[1:], "/")
+	if address == "" { // then it is `/users/{id}` with a slash at its end
+		_, err := pathID("by-email")
+		return err
+	}
+	user, err := h.service.GetByEmail(c.Request.Context(), address)
+	if errors.Is(err, models.ErrUserNotFound) {
+		return errNobodyHasAddress
+	}
+	if err != nil {
+		return err
+	}
+	h.writeUnlessKnown(c, &user)
+	return nil
+}
+
+// errNobodyHasAddress is models.ErrUserNotFound for somebody who asked by address.
+var errNobodyHasAddress = &models.Error{
+	Kind: models.KindNotFound, Code: models.ErrUserNotFound.Code, Detail: "There is no user with this e-mail address.",
+}
+
+// list answers one page of the users that a filter lets through.
 //
 //	@Summary		List users
-//	@Description	Answers with one page of the users in the order of their ids. To read them all, follow next_cursor, or the Link header, until it is null; skip is for looking at a place.
+//	@Description	Answers with one page of the users that meet all conditions, sorted as asked. To read them all, follow next_cursor, or the Link header, until it is null: every user that is not touched meanwhile comes exactly once. A cursor belongs to its sort and filters; limit and include_total may change on the way. skip is for looking at a place.
 //	@ID				listUsers
 //	@Tags			users
 //	@Produce		json
 //	@Param			limit			query		int			false	"How many users the page has at most"	minimum(1)	maximum(1000)	default(50)
 //	@Param			skip			query		int			false	"How many users to pass over from the start; not together with cursor"	minimum(0)	format(int64)
-//	@Param			cursor			query		string		false	"Where the page begins: next_cursor or prev_cursor of another page"	maxlength(1024)
-//	@Param			include_total	query		boolean		false	"Whether to count all users"	default(false)
+//	@Param			cursor			query		string		false	"Where the page begins: next_cursor or prev_cursor of another page of the same list"	minlength(1)	maxlength(1024)
+//	@Param			include_total	query		boolean		false	"Whether to count all users that meet the conditions"	default(false)
+//	@Param			sort			query		string		false	"Up to 3 different keys of id, name, email, age, created_at and updated_at with commas between them, each with a - before it to descend. Then by id. Unknown ages come last."	minlength(1)	default(id)
+//	@Param			q				query		string		false	"A part of the name or of the address, letter case ignored"	minlength(1)	maxlength(254)
+//	@Param			email			query		string		false	"The whole address, letter case ignored; a space stands for a plus sign"	format(idn-email)	minlength(3)	maxlength(254)
+//	@Param			name			query		string		false	"The whole name, letter case ignored"	minlength(1)	maxlength(100)
+//	@Param			age				query		int			false	"The age"	minimum(1)	maximum(150)	format(int32)
+//	@Param			age_min			query		int			false	"The lowest age; who has none is not in the list"	minimum(1)	maximum(150)	format(int32)
+//	@Param			age_max			query		int			false	"The highest age; who has none is not in the list"	minimum(1)	maximum(150)	format(int32)
+//	@Param			created_after	query		string		false	"Created later than this (RFC 3339)"	format(date-time)
+//	@Param			created_before	query		string		false	"Created earlier than this (RFC 3339)"	format(date-time)
+//	@Param			updated_after	query		string		false	"Changed later than this (RFC 3339)"	format(date-time)
+//	@Param			ids				query		[]int		false	"These ids alone, up to 500"	collectionFormat(csv)
 //	@Success		200				{object}	UserPage	"The page"
-//	@Header			200				{string}	Link		"The first, next and previous page (RFC 8288), as far as there is one"
+//	@Header			200				{string}	Link			"The first, next and previous page (RFC 8288), as far as there is one"
+//	@Header			200				{integer}	X-Total-Count	"The total once more; there when include_total asks for it"
 //	@Failure		422,500,503		{object}	problem.Problem	"The problem"
 //	@Router			/users/ [get]
 func (h *users) list(c *gin.Context) error {
-	query, err := h.listQuery(c.Request.URL.RawQuery)
+	var asked parameters
+	asked.read(c.Request.URL.RawQuery, listParameters[:])
+	query, err := h.listQuery(&asked)
 	if err != nil {
 		return err
 	}
@@ -120,52 +214,69 @@ func (h *users) list(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	h.writePage(c, &query, &page)
+	h.writePage(c, &asked, &query, &page)
 	return nil
-}
-
-// listQuery reads what a list asks for.
-func (h *users) listQuery(rawQuery string) (models.Query, error) {
-	p := readParameters(rawQuery, "limit", "skip", "cursor", "include_total")
-	query := models.Query{
-		Limit:     int(p.integer("limit", models.DefaultLimit, 1, models.MaxLimit)),
-		Skip:      p.integer("skip", 0, 0, math.MaxInt64),
-		WithTotal: p.boolean("include_total"),
-	}
-	if cursor, ok := p.value("cursor"); ok {
-		position, ours := h.cursors.open(cursor)
-		if !ours {
-			p.fault("cursor", "invalid_cursor", "is not a cursor of this list")
-		}
-		if _, both := p.value("skip"); both {
-			p.fault("skip", "conflicting_parameters", "must not be given together with cursor")
-		}
-		query.Position = &position
-	}
-	return query, p.err()
 }
 
 // update replaces a user.
 //
 //	@Summary		Replace a user
-//	@Description	Replaces everything that a client may set of the user: an absent age becomes null. A body that changes nothing leaves version and updated_at as they are.
+//	@Description	Replaces everything that a client may set of the user: an absent age becomes null. A body that changes nothing leaves version and updated_at as they are. With If-Match nothing is lost that somebody else wrote meanwhile.
 //	@ID				replaceUser
 //	@Tags			users
 //	@Accept			json
 //	@Produce		json
-//	@Param			id		path		int					true	"The id of the user"	minimum(1)	format(int64)
-//	@Param			user	body		models.UserInput	true	"What to store instead"
-//	@Success		200		{object}	models.User			"The user as stored"
-//	@Header			200		{string}	ETag				"The version of the user, quoted"
-//	@Failure		400,404,408,409,413,415,422,500,503	{object}	problem.Problem	"The problem"
+//	@Param			id			path		int					true	"The id of the user"	minimum(1)	format(int64)
+//	@Param			If-Match	header		string				false	"The version that the user must have, as ETag gave it; several, or * for any"
+//	@Param			user		body		models.UserInput	true	"What to store instead"
+//	@Success		200			{object}	models.User			"The user as stored"
+//	@Header			200			{string}	ETag				"The version of the user, quoted"
+//	@Failure		400,404,408,409,412,413,415,422,428,500,503	{object}	problem.Problem	"The problem"
+//	@Header			412			{string}	ETag				"The version of the user as it is now, quoted"
 //	@Router			/users/{id} [put]
 func (h *users) update(c *gin.Context) error {
 	var input models.UserInput
 	id, idErr := pathID(c.Param("id"))
-	if err := firstOf(c.ShouldBindWith(&input, h.body), idErr); err != nil {
+	match, matchErr := h.condition(c)
+	if err := firstOf(c.ShouldBindWith(&input, h.body), idErr, matchErr); err != nil {
 		return err
 	}
-	user, err := h.service.Update(c.Request.Context(), id, input)
+	user, err := h.service.Update(c.Request.Context(), id, input, match)
+	if err != nil {
+		return err
+	}
+	h.writeUser(c, http.StatusOK, &user)
+	return nil
+}
+
+// patch changes some members of a user.
+//
+//	@Summary		Change a user
+//	@Description	Changes the members that the body gives and leaves the others (JSON Merge Patch, RFC 7396): null clears the age. A body that changes nothing leaves version and updated_at as they are. Plain application/json means the same.
+//	@ID				patchUser
+//	@Tags			users
+//	@Accept			application/merge-patch+json,json
+//	@Produce		json
+//	@Param			id			path		int			true	"The id of the user"	minimum(1)	format(int64)
+//	@Param			If-Match	header		string		false	"The version that the user must have, as ETag gave it; several, or * for any"
+//	@Param			user		body		UserPatch	true	"What to change"
+//	@Success		200			{object}	models.User	"The user as stored"
+//	@Header			200			{string}	ETag		"The version of the user, quoted"
+//	@Failure		400,404,408,409,412,413,415,422,428,500,503	{object}	problem.Problem	"The problem"
+//	@Header			412			{string}	ETag			"The version of the user as it is now, quoted"
+//	@Header			415			{string}	Accept-Patch	"The media types that a change can have"
+//	@Router			/users/{id} [patch]
+func (h *users) patch(c *gin.Context) error {
+	var patch models.UserPatch
+	id, idErr := pathID(c.Param("id"))
+	match, matchErr := h.condition(c)
+	if err := firstOf(c.ShouldBindWith(&patch, h.patchBody), idErr, matchErr); err != nil {
+		if errors.Is(err, problem.ErrUnsupportedPatch) {
+			c.Writer.Header()["Accept-Patch"] = patchTypes
+		}
+		return err
+	}
+	user, err := h.service.Patch(c.Request.Context(), id, patch, match)
 	if err != nil {
 		return err
 	}
@@ -180,93 +291,40 @@ func (h *users) update(c *gin.Context) error {
 //	@ID				deleteUser
 //	@Tags			users
 //	@Produce		json
-//	@Param			id	path	int	true	"The id of the user"	minimum(1)	format(int64)
+//	@Param			id			path	int		true	"The id of the user"	minimum(1)	format(int64)
+//	@Param			If-Match	header	string	false	"The version that the user must have, as ETag gave it; several, or * for any"
 //	@Success		204	"The user is gone"
-//	@Failure		404,422,500,503	{object}	problem.Problem	"The problem"
+//	@Failure		404,412,422,428,500,503	{object}	problem.Problem	"The problem"
+//	@Header			412			{string}	ETag	"The version of the user as it is now, quoted"
 //	@Router			/users/{id} [delete]
 func (h *users) delete(c *gin.Context) error {
-	id, err := pathID(c.Param("id"))
-	if err != nil {
+	id, idErr := pathID(c.Param("id"))
+	match, matchErr := h.condition(c)
+	if err := firstOf(idErr, matchErr); err != nil {
 		return err
 	}
-	if err := h.service.Delete(c.Request.Context(), id); err != nil {
+	if err := h.service.Delete(c.Request.Context(), id, match); err != nil {
 		return err
 	}
 	c.Status(http.StatusNoContent)
 	return nil
 }
 
-// writePage answers with a page, its cursors and its links.
-func (h *users) writePage(c *gin.Context, query *models.Query, page *models.Page) {
-	next, prev := h.edges(query, page)
-	c.Writer.Header()["Link"] = []string{links(c.FullPath(), query, next, prev)}
-
-	buffer := h.buffers.get()
-	body := models.AppendUsers(append((*buffer)[:0], `{"items":`...), page.Users)
-	if query.WithTotal {
-		body = strconv.AppendInt(append(body, `,"total":`...), page.Total, 10)
+// condition reads the If-Match of a request to change a user.
+func (h *users) condition(c *gin.Context) (models.Match, error) {
+	match, ok := models.ParseMatch(c.Request.Header["If-Match"])
+	switch {
+	case !ok:
+		return match, models.ErrInvalid.With(models.Fault{
+			Header: "If-Match", Code: "malformed_header", Detail: `must be a version in quotes such as "3", a list of those, or *`,
+		})
+	case h.requireIfMatch && !match.Given:
+		return match, problem.ErrPreconditionRequired
 	}
-	body = appendCursor(append(body, `,"next_cursor":`...), next)
-	body = appendCursor(append(body, `,"prev_cursor":`...), prev)
-	body = append(body, '}')
-	writeJSON(c, http.StatusOK, body)
-	*buffer = body
-	h.buffers.put(buffer)
+	return match, nil
 }
 
-// edges returns the cursors on both sides of a page; one is empty when nothing lies beyond it. The
-// edge of an empty page is where it was asked for.
-func (h *users) edges(query *models.Query, page *models.Page) (next, prev string) {
-	first, last := int64(models.MaxID+1), int64(models.MaxID)
-	if at := query.Position; at != nil && at.Backward {
-		first, last = at.ID, at.ID-1
-	} else if at != nil {
-		first, last = at.ID+1, at.ID
-	}
-	if n := len(page.Users); n > 0 {
-		first, last = page.Users[0].ID, page.Users[n-1].ID
-	}
-	if page.More {
-		next = h.cursors.seal(models.Position{ID: last})
-	}
-	if page.Before {
-		prev = h.cursors.seal(models.Position{ID: first, Backward: true})
-	}
-	return next, prev
-}
-
-// links returns the value of the Link header (RFC 8288) of a list at the path.
-func links(path string, query *models.Query, next, prev string) string {
-	value := make([]byte, 0, 256)
-	link := func(relation, cursor string) {
-		if len(value) > 0 {
-			value = append(value, ", "...)
-		}
-		value = append(append(append(value, '<'), path...), "?limit="...)
-		value = strconv.AppendInt(value, int64(query.Limit), 10)
-		if query.WithTotal {
-			value = append(value, "&include_total=true"...)
-		}
-		if cursor != "" {
-			value = append(append(value, "&cursor="...), cursor...)
-		}
-		value = append(append(value, `>; rel="`...), relation...)
-		value = append(value, '"')
-	}
-	link("first", "")
-	if next != "" {
-		link("next", next)
-	}
-	if prev != "" {
-		link("prev", prev)
-	}
-	return string(value)
-}
-
-func appendCursor(dst []byte, cursor string) []byte {
-	if cursor == "" {
-		return append(dst, "null"...)
-	}
-	dst = append(append(dst, '"'), cursor...)
-	return append(dst, '"')
+// location returns the path of a user whom the request made.
+func location(c *gin.Context, id int64) string {
+	return strings.TrimSuffix(c.FullPath(), "/") + "/" + strconv.FormatInt(id, 10)
 }

@@ -40,9 +40,13 @@ var registerRules = sync.OnceValue(func() error {
 	)
 })
 
-// validate runs Gin's validator over a decoded target and adds what it finds to the faults. A member
-// that has a fault already is not judged again: its field does not hold what was sent.
-func (d *decoder) validate(target any) error {
+// judge brings a decoded struct to its normal form, runs Gin's validator over it and adds what that
+// finds to the faults. The rules count of the fields that are asked about, as bits. A member that is
+// of the wrong type is not judged again: its field does not hold what was sent.
+func (d *decoder) judge(target any, m members, asked uint64) error {
+	if n, ok := target.(normaliser); ok {
+		n.Normalise()
+	}
 	err := binding.Validator.ValidateStruct(target)
 	if err == nil {
 		return nil
@@ -53,22 +57,20 @@ func (d *decoder) validate(target any) error {
 	}
 	structure := reflect.TypeOf(target).Elem()
 	for _, failure := range failures {
-		at := pointer(failure.Field())
-		if d.faulty(at) {
-			continue
-		}
 		field, _ := structure.FieldByName(failure.StructField())
-		code, detail := d.explain(failure, field)
-		d.fault(at, code, detail)
+		if bit := uint64(1) << field.Index[0]; bit&asked&^m.bad != 0 && !d.full() {
+			code, detail := explain(failure, field, bit&m.seen != 0)
+			d.fault(failure.Field(), code, detail)
+		}
 	}
 	return nil
 }
 
 // explain says in a code and a clause which rule a field breaks.
-func (d *decoder) explain(failure validator.FieldError, field reflect.StructField) (code, detail string) {
+func explain(failure validator.FieldError, field reflect.StructField, seen bool) (code, detail string) {
 	switch failure.Tag() {
 	case "required":
-		if d.seen&(1<<field.Index[0]) == 0 {
+		if !seen {
 			return "required", "is required"
 		}
 		return "too_short", "must not be empty"

@@ -1,6 +1,7 @@
 package problem
 
 import (
+	"net/http"
 	"slices"
 
 	"userapi/models"
@@ -13,8 +14,17 @@ var (
 	ErrMalformedJSON    = &models.Error{Kind: models.KindMalformed, Code: "malformed_json", Detail: "The body is not I-JSON (RFC 7493)."}
 	ErrBodyTooLarge     = &models.Error{Kind: models.KindTooLarge, Code: "body_too_large", Detail: "The body is larger than this service accepts."}
 	ErrUnsupportedMedia = &models.Error{Kind: models.KindUnsupportedMedia, Code: "unsupported_media_type", Detail: "The body must be declared as application/json, in UTF-8 and without a content coding."}
+	// ErrUnsupportedPatch is ErrUnsupportedMedia for PATCH, and goes with an Accept-Patch header.
+	ErrUnsupportedPatch = &models.Error{Kind: models.KindUnsupportedMedia, Code: "unsupported_media_type", Detail: "The body must be declared as application/merge-patch+json or application/json, in UTF-8 and without a content coding."}
 	ErrRequestTimeout   = &models.Error{Kind: models.KindTimeout, Code: "request_timeout", Detail: "The body did not arrive in time."}
 	ErrNotReady         = &models.Error{Kind: models.KindUnavailable, Code: "not_ready", Detail: "The service does not take requests at the moment."}
+
+	// ErrPreconditionRequired tells of a change that was asked for without If-Match where the setting
+	// http.require_if_match wants one.
+	ErrPreconditionRequired = &models.Error{Kind: models.KindPreconditionRequired, Code: "precondition_required", Detail: "This service changes a user only under a condition: send If-Match with the version that you have read."}
+	// ErrBatchRejected is returned as a copy with a fault for every bad operation, and with the kind of
+	// the first of them when none is of KindInvalid.
+	ErrBatchRejected = &models.Error{Kind: models.KindInvalid, Code: "batch_rejected", Detail: "At least one operation of the batch cannot be done, so that none of them was."}
 
 	errClientGone = &models.Error{Kind: models.KindCancelled, Code: "client_closed_request", Detail: "The client went away before the answer."}
 )
@@ -25,6 +35,8 @@ type Entry struct {
 	Code string `json:"code" example:"email_taken"`
 	// The HTTP status that it comes with.
 	Status int `json:"status" format:"int32" minimum:"400" maximum:"599" example:"409"`
+	// Further statuses that it can come with; only batch_rejected has any.
+	OtherStatuses []int `json:"other_statuses,omitempty"`
 	// The title of every problem with this code.
 	Title string `json:"title" example:"The e-mail address is taken"`
 	// When it happens.
@@ -41,11 +53,28 @@ var entries = []Entry{
 		"The request could be read, but members of the body, parameters or header fields break a rule. The member `errors` lists every one of them with its place, a code and a sentence.",
 		"Correct what `errors` points at and send the request again."),
 	entry(models.ErrUserNotFound, "There is no such user",
-		"No user has the id in the path. It never existed or was deleted; ids are never used again.",
+		"No user has the id, or the e-mail address, in the path. It never existed or was deleted or changed; ids are never used again.",
 		"Look the user up in the list."),
 	entry(models.ErrEmailTaken, "The e-mail address is taken",
 		"Another user has this e-mail address. Letter case, Unicode form and the spelling of an international domain do not make two addresses different.",
-		"Use another address, or find the user who has it."),
+		"Use another address, or find the user who has it at `/users/by-email/{email}`."),
+	entry(models.ErrPreconditionFailed, "The user has changed meanwhile",
+		"The version of the user is not one that `If-Match` names: somebody else has changed the user since it was read. Nothing was written. The header `ETag` holds the version as it is now.",
+		"Read the user again, decide anew, and send the change with the new version."),
+	entry(ErrPreconditionRequired, "The version is missing",
+		"The setting `http.require_if_match` makes every change of a user conditional, so that nobody overwrites what somebody else wrote meanwhile.",
+		"Read the user, and send its `ETag` as `If-Match`; or `If-Match: *` to change it whatever its version."),
+	entry(models.ErrRequestInProgress, "The same request is still running",
+		"Another request with this `Idempotency-Key` has not ended yet.",
+		"Send the same request again after the seconds in `Retry-After`: it is then answered with what the first one brought about."),
+	entry(models.ErrKeyReused, "The idempotency key was used before",
+		"A request with this `Idempotency-Key`, but with another body, has succeeded before. Bodies are compared byte for byte.",
+		"Use a new key for a new request; to repeat a request, send exactly the same body."),
+	entry(ErrBatchRejected, "The batch was rejected",
+		"The batch is atomic, and at least one of its operations cannot be done; so nothing was written. The member `errors` lists every bad operation with its place and the `status` that it would have had alone. "+
+			"The status of the whole is 422 when an operation is not valid, else that of the first bad operation.",
+		"Correct or leave out what `errors` points at; or send the batch with the mode `independent`, in which each operation stands for itself.",
+		http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusPreconditionRequired),
 	entry(models.ErrUnavailable, "The service is not available",
 		"The store is away or too busy. Nothing is wrong with the request.",
 		"Send the same request again after the seconds in `Retry-After`."),
@@ -54,7 +83,7 @@ var entries = []Entry{
 		"Try again; if it happens again, tell the operator the `request_id`."),
 	entry(ErrRouteNotFound, "Nothing is here",
 		"The path is not one that the service has.",
-		"`GET /` lists where to start, and `/openapi.json` describes every path."),
+		"`GET /` links to all that there is."),
 	entry(ErrMethodNotAllowed, "The method is not allowed",
 		"The path exists, but not with this method.",
 		"Use one of the methods in the `Allow` header."),
@@ -65,7 +94,7 @@ var entries = []Entry{
 		"The body is longer than the setting `http.max_body_bytes` allows.",
 		"Send a smaller body."),
 	entry(ErrUnsupportedMedia, "The media type is not supported",
-		"The body is not declared as `application/json`, names a charset other than UTF-8, or has a content coding.",
+		"The body is not declared as `application/json`, names a charset other than UTF-8, or has a content coding. A PATCH may also be declared as `application/merge-patch+json`.",
 		"Send `Content-Type: application/json`."),
 	entry(ErrRequestTimeout, "The request took too long to arrive",
 		"The body did not arrive within the setting `http.read_timeout`.",
@@ -75,12 +104,18 @@ var entries = []Entry{
 		"Send requests to another instance, or wait."),
 }
 
-func entry(err *models.Error, title, meaning, mend string) Entry {
-	return Entry{Code: err.Code, Status: statuses[err.Kind], Title: title, Meaning: meaning, Mend: mend}
+func entry(err *models.Error, title, meaning, mend string, otherStatuses ...int) Entry {
+	return Entry{Code: err.Code, Status: Status(err), OtherStatuses: otherStatuses, Title: title, Meaning: meaning, Mend: mend}
 }
 
 // Entries returns a copy of the catalogue.
-func Entries() []Entry { return slices.Clone(entries) }
+func Entries() []Entry {
+	copied := slices.Clone(entries)
+	for i := range copied {
+		copied[i].OtherStatuses = slices.Clone(copied[i].OtherStatuses)
+	}
+	return copied
+}
 
 func title(code string) string {
 	for i := range entries {
@@ -89,27 +124,4 @@ func title(code string) string {
 		}
 	}
 	return "The request failed"
-}
-
-// FaultEntry explains one code word of a fault.
-type FaultEntry struct{ Code, Meaning string }
-
-// Faults lists every code that a fault of an answer can carry.
-func Faults() []FaultEntry {
-	return []FaultEntry{
-		{"required", "The member is absent and must be there."},
-		{"wrong_type", "The value is of another type than the rule wants."},
-		{"out_of_range", "The number is below or above its bounds."},
-		{"too_short", "The text has too few characters, after white space around it is removed."},
-		{"too_long", "The text has too many characters."},
-		{"forbidden_character", "The text holds a control, a character that overrides or isolates the writing direction, or a noncharacter."},
-		{"invalid_email", "The text is not an e-mail address that the service takes; `detail` says why."},
-		{"unknown_member", "The object has no such member; `detail` names the one that may be meant."},
-		{"unknown_parameter", "The path has no such parameter; `detail` names the one that may be meant."},
-		{"repeated_parameter", "The parameter is given more than once."},
-		{"empty_parameter", "The parameter is given without a value."},
-		{"malformed_parameter", "The parameter is not percent-encoded as RFC 3986 prescribes."},
-		{"conflicting_parameters", "The parameter does not go together with another one that is given."},
-		{"invalid_cursor", "The cursor is not one of this list."},
-	}
 }

@@ -42,7 +42,7 @@ type Problem struct {
 	Code string `json:"code" example:"invalid_input"`
 	// The X-Request-ID of the answer, which the log entry also has.
 	RequestID string `json:"request_id" minLength:"1" maxLength:"128" example:"9f1c2ab4d5e64f7080a1b2c3d4e5f607"`
-	// Every fault of the request; only 422 has it.
+	// Every fault of the request; only 422 has it, and batch_rejected.
 	Errors []models.Fault `json:"errors,omitempty"`
 } // @name Problem
 
@@ -50,17 +50,37 @@ type Problem struct {
 //
 //nolint:gochecknoglobals // never written
 var statuses = map[models.Kind]int{
-	models.KindInternal:         http.StatusInternalServerError,
-	models.KindInvalid:          http.StatusUnprocessableEntity,
-	models.KindNotFound:         http.StatusNotFound,
-	models.KindConflict:         http.StatusConflict,
-	models.KindUnavailable:      http.StatusServiceUnavailable,
-	models.KindMalformed:        http.StatusBadRequest,
-	models.KindTooLarge:         http.StatusRequestEntityTooLarge,
-	models.KindUnsupportedMedia: http.StatusUnsupportedMediaType,
-	models.KindMethodNotAllowed: http.StatusMethodNotAllowed,
-	models.KindTimeout:          http.StatusRequestTimeout,
-	models.KindCancelled:        StatusClientClosedRequest,
+	models.KindInternal:             http.StatusInternalServerError,
+	models.KindInvalid:              http.StatusUnprocessableEntity,
+	models.KindNotFound:             http.StatusNotFound,
+	models.KindConflict:             http.StatusConflict,
+	models.KindStale:                http.StatusPreconditionFailed,
+	models.KindUnavailable:          http.StatusServiceUnavailable,
+	models.KindMalformed:            http.StatusBadRequest,
+	models.KindTooLarge:             http.StatusRequestEntityTooLarge,
+	models.KindUnsupportedMedia:     http.StatusUnsupportedMediaType,
+	models.KindMethodNotAllowed:     http.StatusMethodNotAllowed,
+	models.KindTimeout:              http.StatusRequestTimeout,
+	models.KindCancelled:            StatusClientClosedRequest,
+	models.KindPreconditionRequired: http.StatusPreconditionRequired,
+}
+
+// Status returns the HTTP status of an error.
+func Status(err *models.Error) int { return statuses[err.Kind] }
+
+// Of returns the problem that an error is for a request, as it stands in an answer: as the whole of
+// it, or as the result of one operation of many.
+func Of(c *gin.Context, err *models.Error) Problem {
+	return Problem{
+		Type:      "/problems/" + slug(err.Code),
+		Title:     title(err.Code),
+		Status:    Status(err),
+		Detail:    err.Detail,
+		Instance:  c.Request.URL.EscapedPath(),
+		Code:      err.Code,
+		RequestID: c.Writer.Header().Get("X-Request-ID"),
+		Errors:    err.Faults,
+	}
 }
 
 // Handle makes a gin handler of one that returns its error instead of writing it.
@@ -78,7 +98,7 @@ func Handle(handler func(*gin.Context) error) gin.HandlerFunc {
 // are a panic with http.ErrAbortHandler, which net/http takes for the end of the connection.
 func Write(c *gin.Context, err error) {
 	known := classify(err, c.Request.Context().Err() != nil)
-	status := statuses[known.Kind]
+	status := Status(known)
 	if status >= http.StatusInternalServerError {
 		_ = c.Error(err)
 	}
@@ -91,16 +111,11 @@ func Write(c *gin.Context, err error) {
 		seconds := (known.RetryAfter + time.Second - 1) / time.Second
 		header.Set("Retry-After", strconv.FormatInt(int64(seconds), 10))
 	}
-	body, err := json.Marshal(Problem{
-		Type:      "/problems/" + slug(known.Code),
-		Title:     title(known.Code),
-		Status:    status,
-		Detail:    known.Detail,
-		Instance:  c.Request.URL.EscapedPath(),
-		Code:      known.Code,
-		RequestID: header.Get("X-Request-ID"),
-		Errors:    known.Faults,
-	})
+	header.Del("Etag") // what a handler may have set is not the tag of a problem
+	if known.Version > 0 {
+		header.Set("Etag", `"`+strconv.FormatInt(known.Version, 10)+`"`)
+	}
+	body, err := json.Marshal(Of(c, known))
 	if err != nil { // a struct of strings always encodes
 		_ = c.Error(err)
 	}

@@ -1,0 +1,154 @@
+package handlers
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"hash"
+	"io"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	"userapi/models"
+)
+
+// maxKeyOctets is how long an idempotency key may be, without its quotes.
+const maxKeyOctets = 255
+
+// retryKey is the idempotency key of a request whose body has still to be read.
+type retryKey struct {
+	// text is the key with its scope before it: the method and the route, without the version of the
+	// interface, because it is the same operation under either prefix.
+	text string
+	sum  hash.Hash
+}
+
+// retryKeyOf reads the Idempotency-Key of a request, or returns nil when there is none. From then on
+// it sums up the body as that is read, so that requests without a key pay nothing.
+func retryKeyOf(c *gin.Context) (*retryKey, error) {
+	values := c.Request.Header["Idempotency-Key"]
+	if len(values) == 0 {
+		return nil, nil //nolint:nilnil // a request need not have a key
+	}
+	text, ok := parseKey(values[0])
+	if !ok || len(values) > 1 {
+		return nil, models.ErrInvalid.With(models.Fault{
+			Header: "Idempotency-Key", Code: "malformed_header",
+			Detail: "must be given once and have 1 to 255 printable ASCII characters, bare or as a quoted string (RFC 8941)",
+		})
+	}
+	route := strings.TrimSuffix(strings.TrimPrefix(c.FullPath(), "/v1"), "/")
+	key := &retryKey{text: c.Request.Method + " " + route + " " + text, sum: sha256.New()}
+	if c.Request.Body != nil {
+		c.Request.Body = &summedBody{c.Request.Body, key.sum}
+	}
+	return key, nil
+}
+
+// parseKey returns the key in the value of a header field: a string in quotes (RFC 8941, section
+// 3.3.3) or, as most clients send it, the same without them.
+func parseKey(value string) (key string, ok bool) {
+	key = value
+	if strings.HasPrefix(value, `"`) {
+		if key, ok = unquoteKey(value[1:]); !ok {
+			return "", false
+		}
+	}
+	if key == "" || len(key) > maxKeyOctets {
+		return "", false
+	}
+	for i := range len(key) {
+		if key[i] < ' ' || key[i] > '~' {
+			return "", false
+		}
+	}
+	return key, true
+}
+
+// unquoteKey reads the rest of a string behind its first quote.
+func unquoteKey(rest string) (key string, ok bool) {
+	var text strings.Builder
+	for i := 0; i < len(rest); i++ {
+		switch rest[i] {
+		case '"':
+			return text.String(), i == len(rest)-1
+		case '\\':
+			i++
+			if i == len(rest) || rest[i] != '"' && rest[i] != '\\' {
+				return "", false
+			}
+		}
+		text.WriteByte(rest[i])
+	}
+	return "", false
+}
+
+// summedBody is the body of a request that is summed up as it is read.
+type summedBody struct {
+	io.ReadCloser
+	sum hash.Hash
+}
+
+// Read implements io.Reader.
+func (b *summedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	_, _ = b.sum.Write(p[:n]) // a hash never fails
+	return n, err
+}
+
+// answering does what a request asks for and returns its answer, with the body appended to an empty
+// one, and whether a retry is to be answered with the same.
+type answering func(ctx context.Context, body []byte) (answer models.Answer, keep bool, err error)
+
+// once answers a request whose body has been read: by what run makes of it, or, when the same
+// request has been answered under its key, with that answer again.
+func (h *users) once(c *gin.Context, key *retryKey, run answering) error {
+	buffer := h.buffers.get()
+	defer h.buffers.put(buffer)
+	if key == nil {
+		answer, _, err := run(c.Request.Context(), (*buffer)[:0])
+		if err != nil {
+			return err
+		}
+		*buffer = answer.Body
+		writeAnswer(c, &answer)
+		return nil
+	}
+	var fingerprint [sha256.Size]byte
+	key.sum.Sum(fingerprint[:0])
+	answer, replayed, err := h.retries.Do(c.Request.Context(), key.text, fingerprint,
+		func(ctx context.Context) (models.Answer, bool, error) {
+			answer, keep, err := run(ctx, (*buffer)[:0])
+			if err == nil && keep {
+				*buffer = answer.Body
+				answer.Body = append([]byte(nil), answer.Body...) // it outlives the request
+			}
+			return answer, keep, err
+		})
+	if errors.Is(err, models.ErrKeyReused) {
+		return models.ErrKeyReused.With(models.Fault{
+			Header: "Idempotency-Key", Code: models.ErrKeyReused.Code, Detail: "came with another body before",
+		})
+	}
+	if err != nil {
+		return err
+	}
+	if replayed {
+		c.Writer.Header()["Idempotency-Replayed"] = []string{"true"}
+	}
+	writeAnswer(c, &answer)
+	return nil
+}
+
+// writeAnswer answers with JSON and the header fields that go with it.
+func writeAnswer(c *gin.Context, answer *models.Answer) {
+	header := c.Writer.Header()
+	if answer.Location != "" {
+		header["Location"] = []string{answer.Location}
+	}
+	if answer.ETag != "" {
+		header["Etag"] = []string{answer.ETag}
+	}
+	writeJSON(c, answer.Status, answer.Body)
+}
