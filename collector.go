@@ -11,10 +11,10 @@ const (
 	// counts as live for the garbage collector, which therefore lets some forty megabytes of garbage
 	// come together before it runs. Without it a small heap is collected forty times a second
 	// under load, which is a tenth of all work.
-	ballast = 64 << 20
+	ballast = 80 << 20
 	// garbagePercent is how much garbage may come together, in percent of what lives. The default
 	// of 100 would let a large store take twice its size.
-	garbagePercent = 60
+	garbagePercent = 50
 )
 
 // tuneCollector sets the garbage collector for a server whose heap is small or full of users, and

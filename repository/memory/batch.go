@@ -59,7 +59,7 @@ func (tx *transaction) Get(id int64) (models.User, error) {
 
 // Owner implements repository.Tx.
 func (tx *transaction) Owner(emailKey string) (int64, error) {
-	id := tx.store.byKey[emailKey]
+	id := tx.store.byKey.find(emailKey)
 	if id == 0 {
 		return 0, models.ErrUserNotFound
 	}
@@ -88,7 +88,7 @@ func (s *Store) checkAddresses(changes *repository.Changes) error {
 	for _, users := range [...][]models.User{changes.Replace, changes.Create} {
 		for i := range users {
 			key := models.EmailKey(users[i].Email)
-			owner := s.byKey[key]
+			owner := s.byKey.find(key)
 			if taken[key] || owner != 0 && !touched[owner] {
 				return models.ErrEmailTaken
 			}

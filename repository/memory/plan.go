@@ -102,7 +102,7 @@ func (s *Store) findSource(p *plan) {
 	}
 	if f.EmailKey != "" {
 		ids := []int64{}
-		if id := s.byKey[f.EmailKey]; id != 0 {
+		if id := s.byKey.find(f.EmailKey); id != 0 {
 			ids = append(ids, id)
 		}
 		consider(source{count: int64(len(ids)), ids: ids})

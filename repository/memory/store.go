@@ -25,7 +25,7 @@ import (
 type Store struct {
 	mu     sync.RWMutex
 	users  ledger
-	byKey  map[string]int64
+	byKey  *addresses
 	grams  grams
 	spans  spans
 	lastID int64
@@ -38,7 +38,7 @@ type Store struct {
 }
 
 // lateIndexes is how many orders have an index besides those that always have one.
-const lateIndexes = 8
+const lateIndexes = 6
 
 // alwaysIndexed lists the members by which filters look for users; in their order there always is an
 // index.
@@ -48,7 +48,8 @@ var alwaysIndexed = [...]models.Key{models.KeyName, models.KeyAge, models.KeyCre
 
 // New returns an empty store.
 func New() *Store {
-	s := &Store{byKey: make(map[string]int64)}
+	s := new(Store)
+	s.byKey = newAddresses(&s.users)
 	for _, key := range alwaysIndexed {
 		x := newIndex(&s.users, models.Order{{Key: key}})
 		x.filled = complete
@@ -123,7 +124,7 @@ func (s *Store) Create(ctx context.Context, user models.User) (models.User, erro
 	if err := s.usable(ctx); err != nil {
 		return models.User{}, err
 	}
-	if s.byKey[key] != 0 {
+	if s.byKey.find(key) != 0 {
 		return models.User{}, models.ErrEmailTaken
 	}
 	if s.lastID >= models.MaxID {
@@ -171,7 +172,7 @@ func (s *Store) Update(ctx context.Context, id int64, change func(models.User) (
 		return changed, nil
 	}
 	if changed.Email != old.Email {
-		if owner := s.byKey[models.EmailKey(changed.Email)]; owner != 0 && owner != id {
+		if owner := s.byKey.find(models.EmailKey(changed.Email)); owner != 0 && owner != id {
 			return models.User{}, models.ErrEmailTaken
 		}
 	}
@@ -206,7 +207,7 @@ func (s *Store) Delete(ctx context.Context, id int64, allow func(models.User) er
 func (s *Store) add(user *models.User) {
 	s.lastID = user.ID
 	s.users.put(user)
-	s.byKey[models.EmailKey(user.Email)] = user.ID
+	s.byKey.add(models.EmailKey(user.Email), user.ID)
 	s.grams.add(user)
 	s.spans.widen(user)
 	for _, x := range s.indexes {
@@ -217,7 +218,7 @@ func (s *Store) add(user *models.User) {
 // forgetAddress frees the address of the user in whose place changed will come, if that has another.
 func (s *Store) forgetAddress(changed *models.User) {
 	if old := s.users.get(changed.ID); old.Email != changed.Email {
-		delete(s.byKey, models.EmailKey(old.Email)) // its string may be that of the old address: let it go
+		s.byKey.remove(models.EmailKey(old.Email), old.ID)
 	}
 }
 
@@ -226,10 +227,8 @@ func (s *Store) forgetAddress(changed *models.User) {
 func (s *Store) replace(changed models.User) models.User {
 	old := *s.users.get(changed.ID)
 	changed.CreatedAt = old.CreatedAt
-	if changed.Email == old.Email {
-		changed.Email = old.Email // the index holds this very string: keep one, not two
-	} else {
-		s.byKey[models.EmailKey(changed.Email)] = changed.ID
+	if changed.Email != old.Email {
+		s.byKey.add(models.EmailKey(changed.Email), changed.ID)
 	}
 	moved := make([]*index, 0, len(alwaysIndexed)+lateIndexes)
 	for _, x := range s.indexes {
@@ -250,7 +249,7 @@ func (s *Store) replace(changed models.User) models.User {
 // drop removes a user.
 func (s *Store) drop(id int64) {
 	user := s.users.get(id)
-	delete(s.byKey, models.EmailKey(user.Email))
+	s.byKey.remove(models.EmailKey(user.Email), id)
 	for _, x := range s.indexes {
 		x.drop(user)
 	}

@@ -5,9 +5,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
-	"strings"
 	"testing"
-	"unsafe"
 
 	"go.uber.org/goleak"
 
@@ -66,26 +64,6 @@ func holds(t *testing.T, store *memory.Store, users []models.User, query models.
 	if !slices.Equal(got.Users, want.Users) || got.More != want.More || got.Before != want.Before || got.Total != want.Total {
 		t.Fatalf("List(%+v) = %v, want %v", query, got, want)
 	}
-}
-
-func TestStore_Update(t *testing.T) {
-	t.Run("keeps one copy of an address that stays", func(t *testing.T) {
-		store := memory.New()
-		created, err := store.Create(t.Context(), repotest.Sample(1))
-		if err != nil {
-			t.Fatal(err)
-		}
-		updated, err := store.Update(t.Context(), created.ID, func(user models.User) (models.User, error) {
-			user.Name, user.Email = "Renamed", strings.Clone(user.Email)
-			return user, nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if unsafe.StringData(updated.Email) != unsafe.StringData(created.Email) {
-			t.Error("the store holds the address twice: in the index and in the user")
-		}
-	})
 }
 
 func TestStore_Close(t *testing.T) {

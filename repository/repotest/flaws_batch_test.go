@@ -201,21 +201,17 @@ func writesUndecided(b *broken, good *sketch) {
 	}
 }
 
-// ordered is a batch whose changes are written one after another.
-func ordered(good *sketch, changes repository.Changes, write func(user models.User) error) error {
-	return good.step(func() error {
+// ordered writes the changes of a batch one after another, until one clashes.
+func ordered(s *sketch, changes repository.Changes) error {
+	return s.step(func() error {
 		for _, id := range changes.Delete {
-			delete(good.users, id)
+			s.drop(id)
 		}
 		for _, user := range slices.Concat(changes.Replace, changes.Create) {
-			for _, other := range good.users {
-				if other.ID != user.ID && good.key(other.Email) == good.key(user.Email) {
-					return models.ErrEmailTaken
-				}
+			if owner, ok := s.owners[s.key(user.Email)]; ok && owner != user.ID {
+				return models.ErrEmailTaken
 			}
-			if err := write(user); err != nil {
-				return err
-			}
+			s.put(user)
 		}
 		return nil
 	})
@@ -231,15 +227,12 @@ func judgesSingly(b *broken, good *sketch) {
 			}
 			trial := newSketch()
 			_ = good.step(func() error {
-				for id, user := range good.users {
-					trial.users[id] = user
+				for _, user := range good.users {
+					trial.put(user)
 				}
 				return nil
 			})
-			return changes, ordered(trial, changes, func(user models.User) error {
-				trial.users[user.ID] = user
-				return nil
-			})
+			return changes, ordered(trial, changes)
 		})
 	}
 }
@@ -251,10 +244,7 @@ func writesUntilClash(b *broken, good *sketch) {
 			if err != nil || good.vacantFor(&changes) == nil {
 				return changes, err
 			}
-			return changes, ordered(good, changes, func(user models.User) error {
-				good.users[user.ID] = user
-				return nil
-			})
+			return changes, ordered(good, changes)
 		})
 	}
 }

@@ -281,7 +281,8 @@ func skipsFirst(b *broken, good *sketch) {
 		}
 		all, err := good.List(ctx, models.Query{Order: query.Order, Skip: query.Skip, Limit: models.MaxLimit})
 		query.Skip = 0
-		return good.page(all.Users, query), err
+		left := slices.DeleteFunc(all.Users, func(user models.User) bool { return !query.Filter.Matches(&user) })
+		return good.page(left, query), err
 	}
 }
 
@@ -329,7 +330,8 @@ func looksAtFew(b *broken, good *sketch) {
 		if err := ctx.Err(); err != nil {
 			return models.Page{}, err
 		}
-		users, err := good.all()
-		return good.page(users[:min(2000, len(users))], query), err
+		users, err := good.all(&models.Filter{})
+		users = slices.DeleteFunc(users[:min(2000, len(users))], func(user models.User) bool { return !query.Filter.Matches(&user) })
+		return good.page(users, query), err
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"pgregory.net/rapid"
 
@@ -32,7 +31,9 @@ func propertyRules() []Rule {
 func answersAsPlainList(s *subject) {
 	orders := slices.Concat(singles(), doubles(), triples())
 	rapid.Check(s.T, func(t *rapid.T) {
-		p := &population{subject: &subject{T: t, UserRepository: s.UserRepository}, orders: orders}
+		p := &population{subject: &subject{T: t, UserRepository: s.UserRepository}}
+		p.orders = orders
+		p.choose = func(n int, what string) int { return rapid.IntRange(0, n-1).Draw(t, what) }
 		p.emptied()
 		p.looks(func(tx repository.Tx) error {
 			id, err := tx.NextID()
@@ -54,10 +55,8 @@ func answersAsPlainList(s *subject) {
 // population is what the store holds in the random rule.
 type population struct {
 	*subject
-	orders []models.Order
-	base   int64         // above all ids of the cases before
-	users  []models.User // who are there, in the order of their ids
-	past   []models.User // who were there, or others in their place
+	questions       // whose users stand in the order of their ids
+	base      int64 // the last id before the case
 }
 
 // drawn draws a user without an id, who often has something in common with another one.
@@ -211,14 +210,11 @@ func (p *population) batches(t *rapid.T, changes repository.Changes) {
 
 // list asks for a random page.
 func (p *population) list(t *rapid.T) {
-	query := p.question(t)
+	query := p.query()
 	query.Limit = rapid.OneOf(rapid.IntRange(1, 6), rapid.Just(models.MaxLimit)).Draw(t, "limit")
-	if everybody := slices.Concat(p.users, p.past); len(everybody) > 0 && rapid.Bool().Draw(t, "position") {
-		at := rapid.SampledFrom(everybody).Draw(t, "at")
-		query.Position = models.Position{
-			At:        placed(query.Order, at),
-			Inclusive: rapid.Bool().Draw(t, "inclusive"), Backward: rapid.Bool().Draw(t, "backward"),
-		}
+	query.WithTotal = rapid.Bool().Draw(t, "total")
+	if rapid.Bool().Draw(t, "position") {
+		query.Position = p.position(query.Order)
 	} else {
 		query.Skip = rapid.Int64Range(0, int64(len(p.users)+1)).Draw(t, "skip")
 	}
@@ -227,7 +223,7 @@ func (p *population) list(t *rapid.T) {
 
 // walkBothWays asks for all pages from the start on, and for all from the end back.
 func (p *population) walkBothWays(t *rapid.T) {
-	query := p.question(t)
+	query := p.query()
 	query.Limit = rapid.IntRange(1, 9).Draw(t, "limit")
 	want := arranged(p.users, query)
 	for _, backward := range []bool{false, true} {
@@ -255,53 +251,6 @@ func (p *population) answers(t *rapid.T, query models.Query) models.Page {
 		t.Fatalf("List(%s)\n got %s\nwant %s", p.describe(query), describePage(p.counted(got)), describePage(p.counted(want)))
 	}
 	return got
-}
-
-// question draws a filter, an order and whether to count.
-func (p *population) question(t *rapid.T) models.Query {
-	query := models.Query{
-		Order:     rapid.SampledFrom(p.orders).Draw(t, "order"),
-		WithTotal: rapid.Bool().Draw(t, "total"),
-	}
-	moment := rapid.SampledFrom(around(someTimes()...))
-	age := rapid.SampledFrom([]models.Age{1, 2, 30, 31, 150})
-	f := &query.Filter
-	conditions := []func(){
-		func() { f.Search = p.needle(t) },
-		func() { f.Name = models.FoldName(rapid.SampledFrom(spellings()).Draw(t, "name")) },
-		func() { f.EmailKey = models.EmailKey(p.drawn(t).Email) },
-		func() { f.MinAge = age.Draw(t, "least") },
-		func() { f.MaxAge = age.Draw(t, "most") },
-		func() { f.CreatedAfter = moment.Draw(t, "after") },
-		func() { f.CreatedBefore = moment.Draw(t, "before") },
-		func() { f.UpdatedAfter = moment.Draw(t, "since") },
-		func() {
-			f.IDs = []int64{models.MaxID}
-			for _, user := range slices.Concat(p.users, p.past) {
-				if rapid.Bool().Draw(t, "in") {
-					f.IDs = append(f.IDs, user.ID)
-				}
-			}
-			slices.Sort(f.IDs)
-			f.IDs = slices.Compact(f.IDs)
-		},
-	}
-	which := rapid.IntRange(0, len(conditions)-1)
-	for _, i := range rapid.SliceOfNDistinct(which, 0, 3, rapid.ID[int]).Draw(t, "conditions") {
-		conditions[i]()
-	}
-	return query
-}
-
-// needle draws a folded text to search for, mostly one that is there.
-func (p *population) needle(t *rapid.T) string {
-	text := rapid.SampledFrom(spellings()).Draw(t, "text")
-	if len(p.users) > 0 && rapid.Bool().Draw(t, "there") {
-		user := p.users[p.pick(t)]
-		text = rapid.SampledFrom([]string{user.Name, user.Email}).Draw(t, "member")
-	}
-	runs := parts(models.FoldName(text), min(rapid.IntRange(1, 5).Draw(t, "length"), len([]rune(models.FoldName(text)))))
-	return strings.Join(runs[rapid.IntRange(0, len(runs)-1).Draw(t, "part"):][:1], "")
 }
 
 // describe and counted are for messages in which ids are counted from the first of the case.

@@ -2,7 +2,6 @@ package repotest_test
 
 import (
 	"context"
-	"maps"
 	"runtime"
 	"slices"
 	"sort"
@@ -13,7 +12,7 @@ import (
 	"userapi/repository/repotest"
 )
 
-// sketch is the plainest correct store: a map, and steps that each take the inner lock. It is
+// sketch is the plainest correct store: maps, and steps that each take the inner lock. It is
 // correct only because a method holds the outer lock over all its steps; a flaw takes that away
 // from one method, or replaces a part. It yields between steps, so that what can go wrong does.
 type sketch struct {
@@ -21,6 +20,8 @@ type sketch struct {
 
 	inner  sync.Mutex
 	users  map[int64]models.User
+	ids    []int64          // of the users, sorted
+	owners map[string]int64 // by address
 	lastID int64
 	closed bool
 
@@ -38,6 +39,7 @@ type sketch struct {
 func newSketch() *sketch {
 	return &sketch{
 		users:    make(map[int64]models.User),
+		owners:   make(map[string]int64),
 		unlocked: "none",
 		key:      models.EmailKey,
 		nextID:   func(s *sketch, _ models.User) int64 { return s.lastID + 1 },
@@ -92,31 +94,54 @@ func (s *sketch) read(id int64) (user models.User, err error) {
 // vacant says with ErrEmailTaken that another user than this one has the address.
 func (s *sketch) vacant(user models.User) error {
 	return s.step(func() error {
-		for _, other := range s.users {
-			if other.ID != user.ID && s.key(other.Email) == s.key(user.Email) {
-				return models.ErrEmailTaken
-			}
+		if owner, ok := s.owners[s.key(user.Email)]; ok && owner != user.ID {
+			return models.ErrEmailTaken
 		}
 		return nil
 	})
 }
 
+// put stores a user; the caller has the inner lock.
+func (s *sketch) put(user models.User) {
+	s.drop(user.ID)
+	at, _ := slices.BinarySearch(s.ids, user.ID)
+	s.ids = slices.Insert(s.ids, at, user.ID)
+	s.users[user.ID] = user
+	s.owners[s.key(user.Email)] = user.ID
+	s.lastID = max(s.lastID, user.ID)
+}
+
+// drop removes a user, if it is there; the caller has the inner lock.
+func (s *sketch) drop(id int64) {
+	user, ok := s.users[id]
+	if !ok {
+		return
+	}
+	at, _ := slices.BinarySearch(s.ids, id)
+	s.ids = slices.Delete(s.ids, at, at+1)
+	delete(s.users, id)
+	if key := s.key(user.Email); s.owners[key] == id {
+		delete(s.owners, key)
+	}
+}
+
 func (s *sketch) write(user models.User) error {
 	return s.step(func() error {
-		s.users[user.ID] = user
-		s.lastID = max(s.lastID, user.ID)
+		s.put(user)
 		return nil
 	})
 }
 
-// all returns the users in the order of their ids, of one moment; or of as many moments as there are
-// users, when List is the flawed method.
-func (s *sketch) all() (users []models.User, err error) {
+// all returns the users whom the filter lets through, in the order of their ids, of one moment; or of
+// as many moments as there are users, when List is the flawed method.
+func (s *sketch) all(filter *models.Filter) (users []models.User, err error) {
 	var ids []int64
 	err = s.step(func() error {
-		ids = slices.Sorted(maps.Keys(s.users))
-		for _, id := range ids {
-			users = append(users, s.users[id])
+		ids = slices.Clone(s.ids)
+		for _, id := range s.ids {
+			if user := s.users[id]; s.matches(filter, &user) {
+				users = append(users, user)
+			}
 		}
 		return nil
 	})
@@ -125,7 +150,7 @@ func (s *sketch) all() (users []models.User, err error) {
 	}
 	users = nil
 	for _, id := range ids {
-		if user, err := s.read(id); err == nil {
+		if user, err := s.read(id); err == nil && s.matches(filter, &user) {
 			users = append(users, user)
 		}
 	}
@@ -164,20 +189,18 @@ func (s *sketch) List(ctx context.Context, query models.Query) (models.Page, err
 	if err != nil {
 		return models.Page{}, err
 	}
-	users, err := s.all()
+	users, err := s.all(&query.Filter)
 	if err != nil {
 		return models.Page{}, err
 	}
 	return s.page(users, query), nil
 }
 
-// page is PageOf with parts that a flaw replaces.
+// page is PageOf, for users whom the filter lets through, with parts that a flaw replaces.
 func (s *sketch) page(all []models.User, query models.Query) models.Page {
-	var users []*models.User
+	users := make([]*models.User, len(all))
 	for i := range all {
-		if s.matches(&query.Filter, &all[i]) {
-			users = append(users, &all[i])
-		}
+		users[i] = &all[i]
 	}
 	slices.SortFunc(users, func(a, b *models.User) int { return s.compare(query.Order, a, b) })
 	start, end := int(min(query.Skip, int64(len(users)))), len(users)
@@ -250,7 +273,7 @@ func (s *sketch) Delete(ctx context.Context, id int64, allow func(models.User) e
 	if err != nil {
 		return err
 	}
-	return s.step(func() error { delete(s.users, id); return nil })
+	return s.step(func() error { s.drop(id); return nil })
 }
 
 func (s *sketch) Batch(ctx context.Context, decide func(tx repository.Tx) (repository.Changes, error)) error {
@@ -273,7 +296,7 @@ func (s *sketch) Batch(ctx context.Context, decide func(tx repository.Tx) (repos
 	_ = s.step(func() error {
 		s.lastID = max(s.lastID, tx.lastID)
 		for _, id := range changes.Delete {
-			delete(s.users, id)
+			s.drop(id)
 		}
 		return nil
 	})
@@ -301,16 +324,12 @@ func (s *sketch) vacantFor(changes *repository.Changes) error {
 			touched[user.ID] = true
 		}
 		taken := make(map[string]bool)
-		for _, user := range s.users {
-			if !touched[user.ID] {
-				taken[s.key(user.Email)] = true
-			}
-		}
 		for _, user := range slices.Concat(changes.Replace, changes.Create) {
-			if taken[s.key(user.Email)] {
+			key := s.key(user.Email)
+			if owner, ok := s.owners[key]; taken[key] || ok && !touched[owner] {
 				return models.ErrEmailTaken
 			}
-			taken[s.key(user.Email)] = true
+			taken[key] = true
 		}
 		return nil
 	})
@@ -326,13 +345,11 @@ func (tx *sketchTx) Get(id int64) (models.User, error) { return tx.read(id) }
 
 func (tx *sketchTx) Owner(emailKey string) (owner int64, err error) {
 	err = tx.step(func() error {
-		for _, user := range tx.users {
-			if tx.key(user.Email) == emailKey {
-				owner = user.ID
-				return nil
-			}
+		id, ok := tx.owners[emailKey]
+		if owner = id; !ok {
+			return models.ErrUserNotFound
 		}
-		return models.ErrUserNotFound
+		return nil
 	})
 	return owner, err
 }

@@ -247,26 +247,33 @@ func batchParallelIDs(s *subject) {
 }
 
 // listWholeBatches lets batches exchange one user whom a filter lets through for one whom it does
-// not, so that their number is always the same.
+// not, so that their number is always the same. Thousands of others stand by.
 func listWholeBatches(s *subject) {
-	const within, without = 6, 6
+	const within, without, others = 6, 6, 5000
+	const moment = 1_000_000
 	random := rand.New(rand.NewPCG(8, 9))
-	users := s.filled(crowd(within+without, 13))
+	users := crowd(within+without+others, 13)
 	for i := range users {
-		users[i].Age = models.Age(1 + 9*(i/within)) // 1 or 10
+		user := &users[i]
+		user.Name, user.Age, user.UpdatedAt = fmt.Sprintf("Outside %d", i), 10, moment
+		if i < within {
+			user.Name, user.Age, user.UpdatedAt = fmt.Sprintf("Within %d", i), 1, moment+1
+		}
 	}
-	s.batched(repository.Changes{Replace: users})
+	users = s.filled(users)[:within+without]
 	write := func(n int) error {
 		a, b := random.IntN(within), within+random.IntN(without)
 		users[a], users[b] = users[b], users[a] // those within stand first
-		users[a].Age, users[b].Age = 1, 10
-		users[a].Name, users[b].Name = fmt.Sprintf("In %d", n), fmt.Sprintf("Out %d", n)
+		users[a].Age, users[a].Name, users[a].UpdatedAt = 1, fmt.Sprintf("Within %d", n), moment+1
+		users[b].Age, users[b].Name, users[b].UpdatedAt = 10, fmt.Sprintf("Outside %d", n), moment
 		return s.Batch(s.Context(), identified(repository.Changes{Replace: []models.User{users[b], users[a]}}, nil))
 	}
+	after := models.Timestamp(moment)
+	filters := []models.Filter{{MaxAge: 5}, {Search: "within"}, {UpdatedAfter: &after}, {Search: "i", MaxAge: 9}}
 	orders := singles()
 	s.besideWrites(write, func(n int) bool {
 		query := models.Query{
-			Filter: models.Filter{MaxAge: 5}, Order: orders[n%len(orders)],
+			Filter: filters[n%len(filters)], Order: orders[n%len(orders)],
 			Limit: within + 1 - n%3, Skip: int64(n % 2), WithTotal: true,
 		}
 		page, err := s.List(s.Context(), query)

@@ -102,15 +102,18 @@ func following(query models.Query, page models.Page) (models.Query, bool) {
 	return query, true
 }
 
-// walksBesideWriters walks over a store whose writers change, delete, create and exchange some of the
-// users all the time.
+// walksBesideWriters walks over hundreds of users, of thousands, some of whom writers change, delete,
+// create and exchange all the time.
 func walksBesideWriters(s *subject) {
-	const size = 90
-	users := s.filled(crowd(size, 14))
-	filter := models.Filter{Search: "a", MinAge: 1}
+	const concerned, others = 500, 4500
+	users := crowd(concerned+others, 14)
+	for i := concerned; i < len(users); i++ {
+		users[i].Age = 0
+	}
+	filter := models.Filter{MinAge: 1}
 	untouched := make(map[int64]models.User)
 	var touched []models.User
-	for i, user := range users {
+	for i, user := range s.filled(users)[:concerned] {
 		if i%3 == 0 {
 			touched = append(touched, user)
 		} else if filter.Matches(&user) {
@@ -175,7 +178,7 @@ func (w *concurrentWalks) step(n int) bool {
 		orders := someOrders()
 		w.shown = make(map[int64]int)
 		w.query = models.Query{
-			Filter: w.filter, Order: orders[w.walk*7%len(orders)], Limit: 4 + w.walk%3,
+			Filter: w.filter, Order: orders[w.walk*7%len(orders)], Limit: 20 + w.walk%3,
 			Position: models.Position{Backward: w.walk%2 == 1}, WithTotal: n%2 == 0,
 		}
 		w.walk++
