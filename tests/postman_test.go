@@ -42,17 +42,43 @@ func (i postmanItem) requests() []postmanItem {
 	return all
 }
 
-func collection(t *testing.T) []postmanItem {
+// readCollection decodes the collection.
+func readCollection(t *testing.T, target any) {
 	t.Helper()
 	text, err := os.ReadFile(collectionFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var root postmanItem
-	if err := json.Unmarshal(text, &root); err != nil {
+	if err := json.Unmarshal(text, target); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func collection(t *testing.T) []postmanItem {
+	t.Helper()
+	var root postmanItem
+	readCollection(t, &root)
 	return root.requests()
+}
+
+// folders returns the folders of the collection by name, as they are written.
+func folders(t *testing.T) map[string]string {
+	t.Helper()
+	var root struct {
+		Item []json.RawMessage `json:"item"`
+	}
+	readCollection(t, &root)
+	written := map[string]string{}
+	for _, text := range root.Item {
+		var folder struct {
+			Name string `json:"name"`
+		}
+		if err := json.Unmarshal(text, &folder); err != nil {
+			t.Fatal(err)
+		}
+		written[folder.Name] = string(text)
+	}
+	return written
 }
 
 func TestPostman_Collection(t *testing.T) {
@@ -104,6 +130,31 @@ func TestPostman_Collection(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestPostman_UseCases holds the folders that each show a use case from its first request to its last
+// to what the collection says of them: that they can be run alone.
+func TestPostman_UseCases(t *testing.T) {
+	used := regexp.MustCompile(`\{\{(\w+)\}\}|collectionVariables\.get\('(\w+)'\)`)
+	set := regexp.MustCompile(`collectionVariables\.set\('(\w+)'`)
+	written := folders(t)
+	for _, name := range []string{"Safe update", "Retry", "Walk", "Batch", "Find"} {
+		t.Run(name+" needs nothing but itself", func(t *testing.T) {
+			folder, found := written[name]
+			if !found {
+				t.Fatal("there is no such folder")
+			}
+			made := map[string]bool{"baseUrl": true}
+			for _, match := range set.FindAllStringSubmatch(folder, -1) {
+				made[match[1]] = true
+			}
+			for _, match := range used.FindAllStringSubmatch(folder, -1) {
+				if variable := match[1] + match[2]; !made[variable] {
+					t.Errorf("it takes the variable %s from elsewhere", variable)
+				}
+			}
+		})
+	}
 }
 
 // newman runs the collection twice over a service, and returns what it says and the report that it

@@ -13,6 +13,8 @@ import (
 // tourStep is one command of the README's tour with what it shows.
 type tourStep struct{ command, output string }
 
+var nextCursor = regexp.MustCompile(`"next_cursor":"([\w-]+)"`)
+
 // TestREADME runs the tour of the README, so that what it shows is what a reader gets.
 func TestREADME(t *testing.T) {
 	t.Run("the tour shows what its commands print", func(t *testing.T) {
@@ -27,14 +29,19 @@ func TestREADME(t *testing.T) {
 		if len(steps) < 8 {
 			t.Fatalf("the README has %d steps of a tour", len(steps))
 		}
+		adapt := []string{"http://127.0.0.1:8080", service.URL}
 		for _, s := range steps {
-			command := strings.ReplaceAll(s.command, "http://127.0.0.1:8080", service.URL)
+			command := strings.NewReplacer(adapt...).Replace(s.command)
 			output, err := exec.CommandContext(t.Context(), "sh", "-c", command).Output()
 			if err != nil {
 				t.Fatalf("%s: %v", s.command, err)
 			}
 			if got, want := settled(string(output)), settled(s.output); got != want {
 				t.Errorf("%s\nprints\n%s\nand not\n%s", s.command, got, want)
+			}
+			// A command that goes on from a cursor of the README goes on from the one in its place.
+			if shown, printed := nextCursor.FindStringSubmatch(s.output), nextCursor.FindSubmatch(output); shown != nil && printed != nil {
+				adapt = append(adapt, shown[1], string(printed[1]))
 			}
 		}
 	})
@@ -72,6 +79,7 @@ func settled(text string) string {
 		`[0-9a-f]{32}`:                         "ID",
 		`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z`: "TIME",
 		`(?m)^Date: .*$`:                       "Date: DATE",
+		`"(next|prev)_cursor":"[\w-]{20,}"`:    `"${1}_cursor":"CURSOR"`,
 	} {
 		text = regexp.MustCompile(pattern).ReplaceAllString(text, word)
 	}
