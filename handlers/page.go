@@ -1,9 +1,12 @@
 package handlers
 
 import (
-	"net/http"
+	"context"
 	"net/url"
+	"runtime"
+	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/gin-gonic/gin"
 
@@ -22,24 +25,81 @@ type UserPage struct {
 	PrevCursor *string `json:"prev_cursor" extensions:"x-nullable" maxLength:"1024" example:"f3VwYt8JrL1oKdG6sAeZ9Q"`
 } // @name UserPage
 
-// writePage answers with a page, its cursors, its links and its total.
-func (h *users) writePage(c *gin.Context, asked *parameters, query *models.Query, page *models.Page) {
-	next, prev := h.edges(query, page)
+// rooms is a pool of memory for the users of pages.
+type rooms struct{ pool sync.Pool }
+
+func (r *rooms) get() *[]models.User {
+	if room, ok := r.pool.Get().(*[]models.User); ok {
+		return room
+	}
+	return new([]models.User)
+}
+
+// put takes memory back whose users nobody reads any more. It forgets them, so that none outlives its
+// deletion here.
+func (r *rooms) put(room *[]models.User) {
+	clear(*room)
+	r.pool.Put(room)
+}
+
+// lane lets as many long lists be made at a time as leave one processor to all that is short: a
+// goroutine that computes keeps its processor for up to ten milliseconds, and a write that comes in
+// meanwhile would wait that long. A lane without places has no bound.
+type lane chan struct{}
+
+// longPage is up to how many users a page by plain rules is short.
+const longPage = 100
+
+func newLane() lane {
+	return make(lane, max(1, runtime.GOMAXPROCS(0)-1))
+}
+
+// enter waits for a place, if the list is a long one, and returns what gives it back.
+func (l lane) enter(ctx context.Context, query *models.Query) (leave func(), err error) {
+	short := query.Limit <= longPage && query.Filter.Search == "" && (!query.WithTotal || query.Filter.IsZero())
+	if short || l == nil {
+		return func() {}, nil
+	}
+	select {
+	case l <- struct{}{}:
+		return func() { <-l }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// makePage puts the page that is asked for into the body, with its cursors, and its links and total
+// into the header. To send it is not part of it: a client that reads slowly holds nobody up.
+func (h *users) makePage(c *gin.Context, asked *parameters, query *models.Query, body *[]byte) error {
+	ctx := c.Request.Context()
+	leave, err := h.lane.enter(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	room := h.rooms.get()
+	defer h.rooms.put(room)
+	query.Room = *room
+	page, err := h.service.List(ctx, *query)
+	if err != nil {
+		return err
+	}
+	*room = page.Users
+
+	next, prev := h.edges(query, &page)
 	header := c.Writer.Header()
 	header["Link"] = []string{links(c.FullPath(), asked, query.Limit, next, prev)}
-
-	buffer := h.buffers.get()
-	body := models.AppendUsers(append((*buffer)[:0], `{"items":`...), page.Users)
+	dst := slices.Grow((*body)[:0], len(page.Users)*octetsPerResult)
+	dst = models.AppendUsers(append(dst, `{"items":`...), page.Users)
 	if query.WithTotal {
 		header["X-Total-Count"] = []string{strconv.FormatInt(page.Total, 10)}
-		body = strconv.AppendInt(append(body, `,"total":`...), page.Total, 10)
+		dst = strconv.AppendInt(append(dst, `,"total":`...), page.Total, 10)
 	}
-	body = appendCursor(append(body, `,"next_cursor":`...), next)
-	body = appendCursor(append(body, `,"prev_cursor":`...), prev)
-	body = append(body, '}')
-	writeJSON(c, http.StatusOK, body)
-	*buffer = body
-	h.buffers.put(buffer)
+	dst = appendCursor(append(dst, `,"next_cursor":`...), next)
+	dst = appendCursor(append(dst, `,"prev_cursor":`...), prev)
+	dst = append(dst, '}')
+	*body = dst
+	return nil
 }
 
 // edges returns the cursors on both sides of a page; one is empty when nothing lies beyond it.

@@ -67,6 +67,7 @@ func New(deps Deps) (http.Handler, error) {
 	users := &users{
 		service:        deps.Users,
 		retries:        deps.Retries,
+		lane:           newLane(),
 		body:           newStrictJSON(deps.MaxBodyBytes, deps.IgnoreUnknownMembers),
 		patchBody:      newMergePatch(deps.MaxBodyBytes, deps.IgnoreUnknownMembers),
 		batchBody:      newBatchBody(deps.MaxBodyBytes, deps.IgnoreUnknownMembers, deps.RequireIfMatch),

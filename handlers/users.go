@@ -42,6 +42,8 @@ type users struct {
 	body, patchBody, batchBody binding.Binding
 	cursors                    *cursors
 	buffers                    buffers
+	rooms                      rooms
+	lane                       lane
 	requireIfMatch             bool
 }
 
@@ -210,11 +212,12 @@ func (h *users) list(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	page, err := h.service.List(c.Request.Context(), query)
-	if err != nil {
+	body := h.buffers.get()
+	defer h.buffers.put(body)
+	if err := h.makePage(c, &asked, &query, body); err != nil {
 		return err
 	}
-	h.writePage(c, &asked, &query, &page)
+	writeJSON(c, http.StatusOK, *body)
 	return nil
 }
 

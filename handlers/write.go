@@ -27,6 +27,9 @@ var (
 // maxPooled is how large a buffer may have grown, in octets, to be worth keeping.
 const maxPooled = 64 << 10
 
+// maxPooledPage is maxPooled for answers: the largest page of ordinary users fits.
+const maxPooledPage = 512 << 10
+
 // buffers is a pool of buffers for bodies on their way out.
 type buffers struct{ pool sync.Pool }
 
@@ -38,7 +41,7 @@ func (b *buffers) get() *[]byte {
 }
 
 func (b *buffers) put(buffer *[]byte) {
-	if cap(*buffer) <= maxPooled {
+	if cap(*buffer) <= maxPooledPage {
 		b.pool.Put(buffer)
 	}
 }

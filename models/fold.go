@@ -8,9 +8,17 @@ import (
 // CompareFolded compares FoldName(a) with FoldName(b), octet by octet, which is the order of their
 // code points. It makes neither of them as long as both are ASCII.
 func CompareFolded(a, b string) int {
-	for i := range min(len(a), len(b)) {
+	const step = 8
+	i, end := 0, min(len(a), len(b))
+	for i+step <= end && a[i:i+step] == b[i:i+step] {
+		i += step
+	}
+	for ; i < end; i++ {
 		x, y := a[i], b[i]
 		if x >= utf8.RuneSelf || y >= utf8.RuneSelf {
+			for !utf8.RuneStart(a[i]) { // what stands before is the same in both
+				i--
+			}
 			return strings.Compare(FoldName(a[i:]), FoldName(b[i:])) // folding looks at no neighbours
 		}
 		if x, y = lower(x), lower(y); x != y {

@@ -20,6 +20,17 @@ type Query struct {
 	Position Position
 	// WithTotal asks for Page.Total.
 	WithTotal bool
+	// Room is memory that the store may use for Page.Users, to spare the garbage collector; nil lets
+	// it find its own. What stands in it is lost.
+	Room []User
+}
+
+// NewPage returns a page without users, and with room for as many.
+func (q *Query) NewPage(users int) Page {
+	if q.Room != nil && cap(q.Room) >= users {
+		return Page{Users: q.Room[:0]}
+	}
+	return Page{Users: make([]User, 0, users)}
 }
 
 // Position is a place in an ordered list, beside a user who may be gone or changed meanwhile: it

@@ -7,12 +7,13 @@ import (
 )
 
 // addresses finds users by their addresses. It is a hash table that holds ids alone, since the
-// addresses themselves are in the ledger: a third of what a map with strings for its keys takes, and
+// addresses themselves are in the ledger: less than half of what a map with strings for its keys takes, and
 // without pointers for the garbage collector. It is cut into many small tables, so that nobody waits
 // long for one to grow.
 //
-// A slot holds an id and, above it, some bits of the hash, which tell most other addresses apart
-// without a look at the user. The zero slot is free; collisions go to the next slot (linear probing).
+// Beside each id stands the hash of its address, so that to grow means to look at no users, and to find
+// one means to look at hardly any other. A slot without an id is free; collisions go to the next slot
+// (linear probing).
 type addresses struct {
 	seed   maphash.Seed
 	users  *ledger
@@ -20,14 +21,13 @@ type addresses struct {
 }
 
 type shard struct {
-	slots []uint64 // a power of two of them
-	count int
+	ids    []int64 // a power of two of them
+	hashes []uint32
+	count  int
 }
 
 const (
 	shardBits = 8
-	idBits    = 53 // of models.MaxID
-	idMask    = 1<<idBits - 1
 	leastSize = 8
 )
 
@@ -35,25 +35,31 @@ func newAddresses(users *ledger) *addresses {
 	return &addresses{seed: maphash.MakeSeed(), users: users}
 }
 
+// place returns the shard of an address and the hash that places it there.
+func (a *addresses) place(key string) (*shard, uint32) {
+	hash := maphash.String(a.seed, key)
+	return &a.shards[hash>>(64-shardBits)], uint32(hash) //nolint:gosec // other bits
+}
+
 // find returns the id of the user whose address has the key, or zero.
 func (a *addresses) find(key string) int64 {
-	hash := maphash.String(a.seed, key)
-	s := a.shard(hash)
+	s, hash := a.place(key)
 	if s.count == 0 {
 		return 0
 	}
-	if i := s.probe(hash, func(id int64) bool { return models.EmailKey(a.users.get(id).Email) == key }); s.slots[i] != 0 {
-		return int64(s.slots[i] & idMask) //nolint:gosec // 53 bits
+	mask := uint32(len(s.ids) - 1) //nolint:gosec // small
+	i := hash & mask
+	for s.ids[i] != 0 && (s.hashes[i] != hash || models.EmailKey(a.users.get(s.ids[i]).Email) != key) {
+		i = (i + 1) & mask
 	}
-	return 0
+	return s.ids[i]
 }
 
 // add notes that the address with this key, which nobody has, is that of a user.
 func (a *addresses) add(key string, id int64) {
-	hash := maphash.String(a.seed, key)
-	s := a.shard(hash)
-	if (s.count+1)*4 > len(s.slots)*3 {
-		a.grow(s)
+	s, hash := a.place(key)
+	if (s.count+1)*4 > len(s.ids)*3 {
+		s.grow()
 	}
 	s.count++
 	s.put(hash, id)
@@ -61,63 +67,42 @@ func (a *addresses) add(key string, id int64) {
 
 // remove forgets the address of a user, which has this key.
 func (a *addresses) remove(key string, id int64) {
-	hash := maphash.String(a.seed, key)
-	s := a.shard(hash)
-	i := s.probe(hash, func(other int64) bool { return other == id })
+	s, hash := a.place(key)
+	mask := uint32(len(s.ids) - 1) //nolint:gosec // small
+	i := hash & mask
+	for s.ids[i] != id {
+		i = (i + 1) & mask
+	}
 	s.count--
 	// What stands behind and was pushed there moves up, so that no gap hides it.
-	mask := uint64(len(s.slots) - 1)
-	for next := (i + 1) & mask; s.slots[next] != 0; next = (next + 1) & mask {
-		home := a.hashOf(s.slots[next]) & mask
+	for next := (i + 1) & mask; s.ids[next] != 0; next = (next + 1) & mask {
+		home := s.hashes[next] & mask
 		if (next-home)&mask >= (next-i)&mask {
-			s.slots[i] = s.slots[next]
+			s.ids[i], s.hashes[i] = s.ids[next], s.hashes[next]
 			i = next
 		}
 	}
-	s.slots[i] = 0
+	s.ids[i] = 0
 }
 
-// grow makes room in a shard.
-func (a *addresses) grow(s *shard) {
-	old := s.slots
-	s.slots = make([]uint64, max(leastSize, 2*len(old)))
-	for _, slot := range old {
-		if slot != 0 {
-			s.put(a.hashOf(slot), int64(slot&idMask)) //nolint:gosec // 53 bits
+// grow makes room.
+func (s *shard) grow() {
+	ids, hashes := s.ids, s.hashes
+	size := max(leastSize, 2*len(ids))
+	s.ids, s.hashes = make([]int64, size), make([]uint32, size)
+	for i, id := range ids {
+		if id != 0 {
+			s.put(hashes[i], id)
 		}
 	}
-}
-
-// hashOf returns the hash of the address of the user in a slot.
-func (a *addresses) hashOf(slot uint64) uint64 {
-	user := a.users.get(int64(slot & idMask)) //nolint:gosec // 53 bits
-	return maphash.String(a.seed, models.EmailKey(user.Email))
-}
-
-// shard takes bits of the hash that neither place a slot nor stand in it.
-func (a *addresses) shard(hash uint64) *shard {
-	return &a.shards[hash>>(idBits-shardBits)&(1<<shardBits-1)]
 }
 
 // put stores an id in the first free slot from where its hash says.
-func (s *shard) put(hash uint64, id int64) {
-	mask := uint64(len(s.slots) - 1)
+func (s *shard) put(hash uint32, id int64) {
+	mask := uint32(len(s.ids) - 1) //nolint:gosec // small
 	i := hash & mask
-	for s.slots[i] != 0 {
+	for s.ids[i] != 0 {
 		i = (i + 1) & mask
 	}
-	s.slots[i] = hash&^idMask | uint64(id) //nolint:gosec // positive
-}
-
-// probe returns the index of the slot of an id that is the one, or of the free slot that says that
-// there is none.
-func (s *shard) probe(hash uint64, is func(id int64) bool) uint64 {
-	mask := uint64(len(s.slots) - 1)
-	i := hash & mask
-	for ; s.slots[i] != 0; i = (i + 1) & mask {
-		if (s.slots[i]^hash)&^idMask == 0 && is(int64(s.slots[i]&idMask)) { //nolint:gosec // 53 bits
-			break
-		}
-	}
-	return i
+	s.ids[i], s.hashes[i] = id, hash
 }

@@ -55,13 +55,4 @@ func TestAddresses(t *testing.T) {
 			},
 		})
 	}))
-	t.Run("finds an id that fills its 53 bits", func(t *testing.T) {
-		// The ledger would have to be as large; the table asks it only for what shares a slot.
-		s := shard{slots: make([]uint64, leastSize)}
-		s.put(^uint64(0), models.MaxID)
-		i := s.probe(^uint64(0), func(id int64) bool { return id == models.MaxID })
-		if got := s.slots[i] & idMask; got != models.MaxID {
-			t.Errorf("found %d", got)
-		}
-	})
 }

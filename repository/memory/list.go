@@ -114,11 +114,9 @@ func (s *Store) pageByID(query *models.Query) models.Page {
 		start = size
 	}
 	from, to := bounds(query, start, 0, size)
-	page := models.Page{
-		Users:  s.users.collect(make([]models.User, 0, to-from), from, int(to-from)),
-		More:   to < size,
-		Before: from > 0,
-	}
+	page := query.NewPage(int(to - from))
+	page.Users = s.users.collect(page.Users, from, int(to-from))
+	page.More, page.Before = to < size, from > 0
 	if query.WithTotal {
 		page.Total = size
 	}
@@ -191,7 +189,7 @@ func (g *gathering) page() models.Page {
 	skipped := int(min(q.Skip, int64(len(g.users))))
 	rest := g.users[skipped:]
 	taken := rest[:min(q.Limit, len(rest))]
-	page := models.Page{Users: make([]models.User, 0, len(taken))}
+	page := q.NewPage(len(taken))
 	for _, user := range taken {
 		page.Users = append(page.Users, *user)
 	}

@@ -54,8 +54,7 @@ func (s *Store) plan(query *models.Query) *plan {
 	default:
 		x := s.indexIn(order)
 		if x == nil {
-			// An index is worth making for what is asked for again and again and is not small.
-			if few || !query.Filter.IsZero() && p.source.count <= lockedUsers {
+			if !s.worthIndexing(p) {
 				return p
 			}
 			p.missing = order
@@ -71,6 +70,14 @@ func (s *Store) plan(query *models.Query) *plan {
 		s.judge(p)
 	}
 	return p
+}
+
+// worthIndexing says whether to make an index rather than to gather the page again and again: when
+// a page is gathered from many, or when that, done some dozens of times, costs as much as the index.
+func (s *Store) worthIndexing(p *plan) bool {
+	const times = 64
+	n := p.source.count
+	return n > fewUsers && (n > lockedUsers || s.users.size() <= times*n)
 }
 
 // findSource looks up how many users each condition lets through that has an index.
@@ -289,9 +296,9 @@ func (p *plan) walk() (models.Page, bool) {
 	if p.rest.IsZero() {
 		return p.read(start), true
 	}
-	page := models.Page{Users: make([]models.User, 0, q.Limit), Total: p.total}
-	if !q.WithTotal {
-		page.Total = 0
+	page := q.NewPage(q.Limit)
+	if q.WithTotal {
+		page.Total = p.total
 	}
 	ahead, behind := p.ahead, p.behind
 	if at.Backward {
@@ -324,7 +331,8 @@ func (p *plan) walk() (models.Page, bool) {
 // read makes the page when every user from number from to number to is let through.
 func (p *plan) read(at int64) models.Page {
 	first, end := bounds(p.query, at, p.from, p.to)
-	page := models.Page{Users: make([]models.User, 0, end-first), More: end < p.to, Before: first > p.from}
+	page := p.query.NewPage(int(end - first))
+	page.More, page.Before = end < p.to, first > p.from
 	if p.query.WithTotal {
 		page.Total = p.total
 	}

@@ -53,6 +53,9 @@ func (n *node) size() int64 {
 // find returns the index of the first entry of the node that does not stand before e.
 func (t *tree) find(n *node, e entry) int {
 	low, high := 0, len(n.entries)
+	if high > 0 && n.entries[high-1].key < e.key { // times mostly come in order
+		return high
+	}
 	for low < high {
 		middle := int(uint(low+high) >> 1)
 		other := n.entries[middle]
@@ -98,10 +101,12 @@ func (t *tree) insertBelow(n *node, e entry, leftmost, rightmost bool) (right *n
 	i := t.child(n, e)
 	last := len(n.children) - 1
 	split := t.insertBelow(n.children[i], e, leftmost && i == 0, rightmost && i == last)
-	n.refresh(i)
+	n.entries[i] = n.children[i].entries[0]
+	n.counts[i]++
 	if split == nil {
 		return nil
 	}
+	n.refresh(i)
 	if len(n.entries) == fanout {
 		at := fanout / 2
 		if rightmost && i == last {
@@ -166,7 +171,8 @@ func (t *tree) removeBelow(n *node, e entry) {
 		n.removeChild(i)
 		return
 	}
-	n.refresh(i)
+	n.entries[i] = below.entries[0]
+	n.counts[i]--
 	if len(below.entries) < fanout/4 && len(n.children) > 1 {
 		n.merge(max(i-1, 0))
 	}

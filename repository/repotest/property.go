@@ -29,10 +29,10 @@ func propertyRules() []Rule {
 // answersAsPlainList draws changes and questions. When one fails, rapid looks for the shortest way to
 // it; ids are therefore counted from the first of each case.
 func answersAsPlainList(s *subject) {
-	orders := slices.Concat(singles(), doubles(), triples())
+	orders := allOrders()
 	rapid.Check(s.T, func(t *rapid.T) {
 		p := &population{subject: &subject{T: t, UserRepository: s.UserRepository}}
-		p.orders = orders
+		p.orders, p.conditions = orders, 3
 		p.choose = func(n int, what string) int { return rapid.IntRange(0, n-1).Draw(t, what) }
 		p.emptied()
 		p.looks(func(tx repository.Tx) error {

@@ -10,7 +10,10 @@ import (
 type questions struct {
 	// choose returns a number below n; what says what for.
 	choose func(n int, what string) int
-	orders []models.Order
+	// orders are those by no key, by one, by two and so on.
+	orders [][]models.Order
+	// conditions is how many a filter has at most.
+	conditions int
 	// users are there; past were there, or others in their place.
 	users, past []models.User
 }
@@ -28,13 +31,44 @@ func (q *questions) anybody() models.User {
 	return q.past[i-len(q.users)]
 }
 
-// query chooses a filter and an order.
+// allOrders are the orders of which questions choose.
+func allOrders() [][]models.Order {
+	return [][]models.Order{{nil}, singles(), doubles(), triples()}
+}
+
+// query chooses a filter and an order, often by a member that the filter is about.
 func (q *questions) query() models.Query {
-	query := models.Query{Order: q.orders[q.choose(len(q.orders), "order")]}
-	for range q.choose(4, "conditions") {
+	var query models.Query
+	for range q.choose(q.conditions+1, "conditions") {
 		q.restrict(&query.Filter)
 	}
+	if keys := keysOf(&query.Filter); len(keys) > 0 && q.choose(3, "alike") == 2 {
+		by := models.Sort{Key: keys[q.choose(len(keys), "key")], Descending: q.choose(2, "descending") == 1}
+		query.Order = models.Order{by}.Normal()
+		return query
+	}
+	orders := q.orders[q.choose(len(q.orders), "keys")]
+	query.Order = orders[q.choose(len(orders), "order")]
 	return query
+}
+
+// keysOf returns the members that a filter is about, and by which lists are sorted.
+func keysOf(f *models.Filter) []models.Key {
+	var keys []models.Key
+	for key, given := range map[models.Key]bool{
+		models.KeyID:        f.IDs != nil,
+		models.KeyName:      f.Name != "",
+		models.KeyEmail:     f.EmailKey != "",
+		models.KeyAge:       f.MinAge != 0 || f.MaxAge != 0,
+		models.KeyCreatedAt: f.CreatedAfter != nil || f.CreatedBefore != nil,
+		models.KeyUpdatedAt: f.UpdatedAfter != nil,
+	} {
+		if given {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
 }
 
 // restrict adds a condition to a filter.

@@ -14,7 +14,7 @@ import (
 func answersOverThousands(s *subject) {
 	const many = 6 * models.MaxOperations
 	given := throng(many + 500)
-	ask := &questions{choose: chooser(16), orders: slices.Concat(singles(), singles(), doubles(), triples())}
+	ask := &questions{choose: chooser(16), orders: allOrders(), conditions: 2}
 	users := s.filled(given[:many])
 	s.manyAnswered(ask, users)
 
@@ -45,18 +45,21 @@ func chooser(seed uint64) func(n int, what string) int {
 	return func(n int, _ string) int { return random.IntN(n) }
 }
 
-// throng is a crowd of whom some have much in common and others little.
+// throng is a crowd of whom most have the same name and age, and the others little in common.
 func throng(n int) []models.User {
 	users := crowd(n, 15)
 	for i := range users {
 		user := &users[i]
 		if i%8 != 0 { // to fold more than ASCII takes long, and a rule of its own looks at that
-			user.Name = []string{"Ada Lovelace", "ada lovelace", fmt.Sprintf("Bob %d", i%20), fmt.Sprintf("Zoe_%d", i)}[i/8%4]
+			user.Name, user.Age = []string{"Ada Lovelace", "ada lovelace"}[i%2], 30
 			user.Email = fmt.Sprintf("Member.%d@example.com", i)
 		}
-		if i%3 == 0 {
-			user.CreatedAt += models.Timestamp(i % 1500)
-			user.UpdatedAt = user.CreatedAt + models.Timestamp(i%1100)
+		if i%16 == 3 {
+			user.Name, user.Age = fmt.Sprintf("Zoe_%d", i), models.Age(i/16%151)
+		}
+		if i%3 != 0 || i > 1000 { // most come in the order of their times
+			user.CreatedAt = Sample(0).CreatedAt + models.Timestamp(10*i)
+			user.UpdatedAt = user.CreatedAt + models.Timestamp(i%3*i)
 		}
 	}
 	return users
@@ -84,10 +87,13 @@ func (s *subject) kept(users []models.User, keep func(i int) bool) []models.User
 // manyAnswered shows pages of many users, by chosen filters and orders, and some lists whole.
 func (s *subject) manyAnswered(ask *questions, users []models.User) {
 	s.Helper()
-	const lists, pages = 60, 5
+	const lists, pages = 110, 4
 	ask.users = users
-	for n := range lists {
-		query := ask.query()
+	queries := oneValue(ask.anybody())
+	for range lists {
+		queries = append(queries, ask.query())
+	}
+	for n, query := range queries {
 		list := arranged(users, query)
 		query.WithTotal = true
 		for page := range pages {
@@ -103,6 +109,24 @@ func (s *subject) manyAnswered(ask *questions, users []models.User) {
 	}
 	s.joined(users, models.Query{Order: models.Order{{Key: models.KeyAge, Descending: true}, {Key: models.KeyName}}, Limit: models.MaxLimit})
 	s.joined(users, models.Query{Filter: models.Filter{MinAge: 30}, Order: models.Order{{Key: models.KeyName, Descending: true}}, Limit: 370})
+}
+
+// oneValue are lists of the many who have one value of one member, from somebody on in the order of
+// another member.
+func oneValue(from models.User) []models.Query {
+	var queries []models.Query
+	for _, filter := range []models.Filter{{Name: "ada lovelace"}, {MinAge: 30, MaxAge: 30}} {
+		for _, descending := range []bool{false, true} {
+			created, updated := filter, filter
+			created.CreatedAfter, updated.UpdatedAfter = &from.CreatedAt, &from.UpdatedAt
+			queries = append(queries,
+				models.Query{Filter: created, Order: models.Order{{Key: models.KeyCreatedAt, Descending: descending}}},
+				models.Query{Filter: updated, Order: models.Order{{Key: models.KeyUpdatedAt, Descending: descending}}},
+				models.Query{Filter: created, Order: models.Order{{Key: models.KeyID, Descending: descending}}.Normal()},
+			)
+		}
+	}
+	return queries
 }
 
 // joined complains unless the pages from the start on, and from the end back, join to the whole list.

@@ -247,7 +247,8 @@ func batchParallelIDs(s *subject) {
 }
 
 // listWholeBatches lets batches exchange one user whom a filter lets through for one whom it does
-// not, so that their number is always the same. Thousands of others stand by.
+// not, so that their number is always the same. Thousands of others stand by, whom one of the filters
+// lets through too.
 func listWholeBatches(s *subject) {
 	const within, without, others = 6, 6, 5000
 	const moment = 1_000_000
@@ -255,9 +256,13 @@ func listWholeBatches(s *subject) {
 	users := crowd(within+without+others, 13)
 	for i := range users {
 		user := &users[i]
-		user.Name, user.Age, user.UpdatedAt = fmt.Sprintf("Outside %d", i), 10, moment
-		if i < within {
+		switch user.UpdatedAt = moment; {
+		case i < within:
 			user.Name, user.Age, user.UpdatedAt = fmt.Sprintf("Within %d", i), 1, moment+1
+		case i < within+without:
+			user.Name, user.Age = fmt.Sprintf("Outside %d", i), 10
+		default:
+			user.Name, user.Age = fmt.Sprintf("Bystander %d", i), 5
 		}
 	}
 	users = s.filled(users)[:within+without]
@@ -269,24 +274,28 @@ func listWholeBatches(s *subject) {
 		return s.Batch(s.Context(), identified(repository.Changes{Replace: []models.User{users[b], users[a]}}, nil))
 	}
 	after := models.Timestamp(moment)
-	filters := []models.Filter{{MaxAge: 5}, {Search: "within"}, {UpdatedAfter: &after}, {Search: "i", MaxAge: 9}}
+	filters := []models.Filter{{MaxAge: 4}, {Search: "within"}, {UpdatedAfter: &after}, {Search: "n", MaxAge: 9}}
 	orders := singles()
 	s.besideWrites(write, func(n int) bool {
 		query := models.Query{
-			Filter: filters[n%len(filters)], Order: orders[n%len(orders)],
+			Filter: filters[n%len(filters)], Order: orders[n/len(filters)%len(orders)],
 			Limit: within + 1 - n%3, Skip: int64(n % 2), WithTotal: true,
+		}
+		all := within
+		if query.Filter.MaxAge == 9 {
+			all += others
 		}
 		page, err := s.List(s.Context(), query)
 		if err != nil {
 			s.Errorf("List beside batches: %v", err)
 			return false
 		}
-		want := min(query.Limit, within-int(query.Skip))
-		right := page.Total == within && len(page.Users) == want &&
-			page.Before == (query.Skip > 0) && page.More == (int(query.Skip)+want < within)
+		want := min(query.Limit, all-int(query.Skip))
+		right := page.Total == int64(all) && len(page.Users) == want &&
+			page.Before == (query.Skip > 0) && page.More == (int(query.Skip)+want < all)
 		if !right || !slices.Equal(arranged(page.Users, query), page.Users) {
 			s.Errorf("List(%s) shows half of a batch: %s\n%s\nwant %d users in order, of %d",
-				describeQuery(query), describePage(page), describeUsers(page.Users), want, within)
+				describeQuery(query), describePage(page), describeUsers(page.Users), want, all)
 			return false
 		}
 		return true
