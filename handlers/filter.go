@@ -218,16 +218,22 @@ func readTime(asked *parameters, at int, upper bool) *models.Timestamp {
 // parseInstant reads an instant as RFC 3339 (section 5.6) writes it, cut to a whole microsecond, and
 // says whether something was cut off. A space where the sign of the offset belongs is a plus sign that
 // was not encoded. time.Parse knows the calendar, but takes commas, lone digits and offsets of days,
-// and drops what is finer than a nanosecond.
+// and drops what is finer than a nanosecond. It does not take a leap second, which here is the second
+// behind it.
 func parseInstant(text string) (instant models.Timestamp, finer, ok bool) {
 	const date, seconds = len("2006-01-02"), len("2006-01-02T15:04:05")
 	if len(text) <= seconds || text[date]|0x20 != 't' {
 		return 0, false, false
 	}
-	whole, err := time.Parse("2006-01-02T15:04:05", text[:date]+"T"+text[date+1:seconds])
+	clock, leap := text[date+1:seconds], time.Duration(0)
+	if minute, isLeap := strings.CutSuffix(clock, ":60"); isLeap { // which is the second after :59
+		clock, leap = minute+":59", time.Second
+	}
+	whole, err := time.Parse("2006-01-02T15:04:05", text[:date]+"T"+clock)
 	if err != nil {
 		return 0, false, false
 	}
+	whole = whole.Add(leap)
 	rest := text[seconds:]
 	var micros models.Timestamp
 	if rest[0] == '.' {

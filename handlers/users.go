@@ -313,9 +313,10 @@ func (h *users) delete(c *gin.Context) error {
 	return nil
 }
 
-// condition reads the If-Match of a request to change a user.
+// condition reads the If-Match, and the If-None-Match, of a request to change a user.
 func (h *users) condition(c *gin.Context) (models.Match, error) {
 	match, ok := models.ParseMatch(c.Request.Header["If-Match"])
+	match.Unless = c.Request.Header["If-None-Match"]
 	switch {
 	case !ok:
 		return match, models.ErrInvalid.With(models.Fault{

@@ -92,7 +92,7 @@ var (
 	ErrUserNotFound = &Error{Kind: KindNotFound, Code: "user_not_found", Detail: "There is no user with this id."}
 	ErrEmailTaken   = &Error{Kind: KindConflict, Code: "email_taken", Detail: "Another user has this e-mail address."}
 	// ErrPreconditionFailed is returned as a copy that has the version.
-	ErrPreconditionFailed = &Error{Kind: KindStale, Code: "precondition_failed", Detail: "The user has changed meanwhile: its version is not one that If-Match names."}
+	ErrPreconditionFailed = &Error{Kind: KindStale, Code: "precondition_failed", Detail: "The user has changed meanwhile: its version is not one that the request allows."}
 	// ErrRequestInProgress and ErrKeyReused are about an idempotency key.
 	ErrRequestInProgress = &Error{Kind: KindConflict, Code: "request_in_progress", Detail: "A request with this Idempotency-Key is still running.", RetryAfter: time.Second}
 	ErrKeyReused         = &Error{Kind: KindInvalid, Code: "idempotency_key_reused", Detail: "This Idempotency-Key came with another body before."}

@@ -15,12 +15,16 @@ type Match struct {
 	Any bool
 	// Versions are those of which one must be the user's.
 	Versions []int64
+	// Unless are field values of an If-None-Match (RFC 9110, section 13.1.2), which forbids a change
+	// of a user of a version that they name.
+	Unless []string
 }
 
 // Check returns nil when a user of this version meets the condition, or ErrPreconditionFailed with
 // the version.
 func (m Match) Check(version int64) error {
-	if !m.Given || m.Any || slices.Contains(m.Versions, version) {
+	holds := !m.Given || m.Any || slices.Contains(m.Versions, version)
+	if holds && !NoneMatches(m.Unless, version) {
 		return nil
 	}
 	failed := *ErrPreconditionFailed

@@ -253,3 +253,34 @@ func TestParseMatch_property(t *testing.T) {
 		checkMatch(t, rapid.SliceOfN(piled, 1, 3).Draw(t, "values"))
 	}))
 }
+
+func TestMatch_Check_unless(t *testing.T) {
+	t.Run("forbids a change of a version that If-None-Match names, whatever If-Match says", func(t *testing.T) {
+		for _, c := range []struct {
+			match, unless []string
+			forbidden     bool
+		}{
+			{nil, []string{"*"}, true},
+			{nil, []string{`"3"`}, true},
+			{nil, []string{`W/"3"`}, true},
+			{nil, []string{`"2"`}, false},
+			{nil, []string{`"3`}, false}, // malformed, so as if it were not there
+			{[]string{`"3"`}, []string{`"3"`}, true},
+			{[]string{`"3"`}, []string{`"2"`}, false},
+			{[]string{`"2"`}, []string{`"1"`}, true},
+		} {
+			match, ok := ParseMatch(c.match)
+			if !ok {
+				t.Fatalf("%q is malformed", c.match)
+			}
+			match.Unless = c.unless
+			err := match.Check(3)
+			if (err != nil) != c.forbidden {
+				t.Errorf("If-Match %q, If-None-Match %q: error %v", c.match, c.unless, err)
+			}
+			if err != nil && AsError(err).Version != 3 {
+				t.Errorf("the error does not have the version: %v", err)
+			}
+		}
+	})
+}

@@ -3,7 +3,6 @@ package memory
 import (
 	"cmp"
 	"math"
-	"sync/atomic"
 	"unicode/utf8"
 
 	"userapi/models"
@@ -21,8 +20,8 @@ type index struct {
 	filled int64
 	// exact says that the eight octets are all there is to compare before the id.
 	exact bool
-	// used is when the index was last wanted, counted in uses.
-	used atomic.Int64
+	// makers is the number of those who are filling the index.
+	makers int
 }
 
 // complete is the filled of an index that has every user, also those to come.
@@ -147,19 +146,20 @@ func (x *index) drop(user *models.User) {
 func (x *index) same(a, b *models.User) bool { return x.order.Compare(a, b) == 0 }
 
 // fill takes in some of the users whose turn has come and says whether that was all.
-func (x *index) fill(lastID int64, most int) bool {
+func (x *index) fill(most int) bool {
 	if x.filled == complete {
 		return true
 	}
-	x.filled = x.users.visit(x.filled+1, func(user *models.User) bool {
+	left := most
+	at := x.users.visit(x.filled+1, func(user *models.User) bool {
 		x.insert(x.entryOf(user))
-		most--
-		return most > 0
+		left--
+		return left > 0
 	})
-	if x.filled >= lastID {
+	if x.filled = at; left > 0 {
 		x.filled = complete
 	}
-	return x.filled == complete
+	return left > 0
 }
 
 // place returns how many users stand before a user, who need not be in the index, or at its place

@@ -58,11 +58,6 @@ func (s snapshot) release() { s.of.held.Add(-1) }
 // get returns the user with this id, or nil. What it points at is to be read only.
 func (s snapshot) get(id int64) *models.User { return find(s.pages, id) }
 
-// visit is that of the ledger.
-func (s snapshot) visit(from int64, do func(*models.User) bool) int64 {
-	return visit(s.pages, from, do)
-}
-
 // get returns the user with this id, or nil. What it points at is the ledger's own, and stays as it is
 // when the user is replaced or removed only while a snapshot is held.
 func (l *ledger) get(id int64) *models.User { return find(l.pages, id) }

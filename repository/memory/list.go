@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -15,10 +16,6 @@ const (
 	// lockedUsers are the most that are looked at while writers wait; what takes more goes on from a
 	// snapshot.
 	lockedUsers = 4096
-	// fillStep is how many users an index takes in while everybody waits.
-	fillStep = 128
-	// checkEvery is after how many users a long list looks whether anybody still waits for it.
-	checkEvery = 4096
 )
 
 // sequence is users in an order, with the number of each. Its users are to be read only.
@@ -87,20 +84,39 @@ func (s *Store) list(ctx context.Context, query *models.Query) (page models.Page
 			return page, nil, nil
 		}
 	}
-	g := newGathering(query)
 	if p.source.count <= lockedUsers {
+		g := newGathering(query)
 		p.source.each(&s.users, g.add)
 		return g.page(), nil, nil
 	}
-	extent := p.source.extent(s)
+	extent, ordered := p.source.extent(s), p.inOrder()
 	shot := s.users.snapshot()
 	defer shot.release()
 	s.mu.RUnlock()
 	locked = false
-	if err := extent.each(ctx, shot, g.add); err != nil {
+	if ordered {
+		page, err = extent.page(ctx, shot, query)
+		if query.WithTotal {
+			page.Total = p.total
+		}
+		return page, nil, err
+	}
+	g := newGathering(query)
+	if err := extent.ascend(ctx, shot, 1, g.add); err != nil {
 		return models.Page{}, nil, err
 	}
 	return g.page(), nil, nil
+}
+
+// turned gives a page what lies beyond it, in the direction in which it was taken, and turns round one
+// that was taken backwards.
+func turned(page models.Page, more, before, backward bool) models.Page {
+	page.More, page.Before = more, before
+	if backward {
+		slices.Reverse(page.Users)
+		page.More, page.Before = before, more
+	}
+	return page
 }
 
 // pageByID answers the commonest query, that of all users by id.
@@ -140,11 +156,17 @@ func bounds(query *models.Query, at, from, to int64) (first, end int64) {
 type gathering struct {
 	query *models.Query
 	keep  int64
-	users []*models.User
+	users []gathered
 	total int64
 	// beyond says that a user was shown who is let through but stands on the other side of the
 	// position.
 	beyond bool
+}
+
+// gathered is a user with the key that decides most comparisons.
+type gathered struct {
+	key uint64
+	*models.User
 }
 
 func newGathering(query *models.Query) *gathering {
@@ -166,7 +188,7 @@ func (g *gathering) add(user *models.User) bool {
 		g.beyond = true
 		return true
 	}
-	g.users = append(g.users, user)
+	g.users = append(g.users, gathered{keyOf(q.Order, user), user})
 	if n := int64(len(g.users)); n/2 > g.keep && n > fewUsers {
 		g.sort()
 		g.users = g.users[:g.keep]
@@ -180,7 +202,12 @@ func (g *gathering) sort() {
 	if g.query.Position.Backward {
 		sign = -1
 	}
-	slices.SortFunc(g.users, func(a, b *models.User) int { return sign * order.Compare(a, b) })
+	slices.SortFunc(g.users, func(a, b gathered) int {
+		if c := cmp.Compare(a.key, b.key); c != 0 {
+			return sign * c
+		}
+		return sign * order.Compare(a.User, b.User)
+	})
 }
 
 func (g *gathering) page() models.Page {
@@ -191,13 +218,9 @@ func (g *gathering) page() models.Page {
 	taken := rest[:min(q.Limit, len(rest))]
 	page := q.NewPage(len(taken))
 	for _, user := range taken {
-		page.Users = append(page.Users, *user)
+		page.Users = append(page.Users, *user.User)
 	}
-	page.More, page.Before = len(rest) > len(taken), g.beyond || skipped > 0
-	if q.Position.Backward {
-		slices.Reverse(page.Users)
-		page.More, page.Before = page.Before, page.More
-	}
+	page = turned(page, len(rest) > len(taken), g.beyond || skipped > 0, q.Position.Backward)
 	if q.WithTotal {
 		page.Total = g.total
 	}

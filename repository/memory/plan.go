@@ -2,8 +2,6 @@ package memory
 
 import (
 	"cmp"
-	"context"
-	"fmt"
 	"slices"
 
 	"userapi/models"
@@ -20,6 +18,8 @@ type plan struct {
 	// looked at, when there are any.
 	rest   models.Filter
 	budget int
+	// byID says that the order is that of the ids, up or down.
+	byID bool
 	// total is the number of all users that the filter lets through, or negative when only counting
 	// them tells.
 	total int64
@@ -52,12 +52,11 @@ func (s *Store) plan(query *models.Query) *plan {
 	case len(order) == 0 || len(order) == 1 && order[0].Key == models.KeyID:
 		s.pathByID(p, order)
 	default:
-		x := s.indexIn(order)
+		x, room := s.indexIn(order)
 		if x == nil {
-			if !s.worthIndexing(p) {
-				return p
+			if room && s.worthIndexing(p) {
+				p.missing = order
 			}
-			p.missing = order
 			return p
 		}
 		p.path = x
@@ -247,7 +246,7 @@ func sideOfTime(after, before *models.Timestamp, sign int, at func(*models.User)
 
 // pathByID makes the ledger the path, up or down.
 func (s *Store) pathByID(p *plan, order models.Order) {
-	p.path, p.to = &s.users, s.users.size()
+	p.path, p.to, p.byID = &s.users, s.users.size(), true
 	f := &p.query.Filter
 	if p.source.needle != nil || f.CreatedAfter != nil || f.CreatedBefore != nil || f.UpdatedAfter != nil {
 		p.path = &sieve{&s.users, &s.grams, &s.spans, p.source.needle, f}
@@ -320,12 +319,7 @@ func (p *plan) walk() (models.Page, bool) {
 	if !before {
 		behind(start, func(*models.User) bool { before = true; return false })
 	}
-	page.More, page.Before = more, before
-	if at.Backward {
-		slices.Reverse(page.Users)
-		page.More, page.Before = before, more
-	}
-	return page, p.budget >= 0
+	return turned(page, more, before, at.Backward), p.budget >= 0
 }
 
 // read makes the page when every user from number from to number to is let through.
@@ -396,53 +390,35 @@ func (src *source) each(users *ledger, do func(*models.User) bool) {
 	}
 }
 
-// extent is a source by ids, and good without the lock.
-type extent struct {
-	// starts are the first ids of runs of ids of this size; nil stands for all users.
-	starts []int64
-	size   int64
+// worthwhile is up to how many ids of a range are noted. Past it, to go through all users is as quick.
+const worthwhile = 16 * lockedUsers
+
+// inOrder says whether a page is rather looked for in the order of the ids than gathered.
+func (p *plan) inOrder() bool {
+	return p.byID && (p.source.index == nil || p.source.count > worthwhile)
 }
 
 // extent returns where the users of a large source are.
 func (src *source) extent(s *Store) extent {
-	const worthwhile = 16 * lockedUsers // past it, to go through all is as quick
+	e := extent{size: 1}
 	switch {
 	case src.index != nil && src.count <= worthwhile:
-		e := extent{starts: make([]int64, 0, src.count), size: 1}
+		e.starts = make([]int64, 0, src.count)
 		if src.count > 0 {
 			src.index.tree.ascend(src.from, func(id int64) bool {
 				e.starts = append(e.starts, id)
 				return int64(len(e.starts)) < src.count
 			})
 		}
-		return e
 	case src.needle != nil:
-		return extent{starts: s.grams.blocks(src.needle), size: blockSize}
-	}
-	return extent{}
-}
-
-// each visits the users of the extent as a snapshot has them.
-func (e extent) each(ctx context.Context, shot snapshot, do func(*models.User) bool) error {
-	var seen int
-	var cancelled error
-	look := func(user *models.User) bool {
-		if seen++; seen%checkEvery == 0 && ctx.Err() != nil {
-			cancelled = fmt.Errorf("memory store: %w", ctx.Err())
-			return false
-		}
-		return do(user)
-	}
-	if e.starts == nil {
-		shot.visit(1, look)
-		return cancelled
-	}
-	for _, start := range e.starts {
-		for id := start; id < start+e.size && cancelled == nil; id++ {
-			if user := shot.get(id); user != nil {
-				look(user)
-			}
+		e.size = blockSize
+		e.starts = s.grams.blocks(src.needle)
+	default:
+		e.size = pageSize
+		e.starts = make([]int64, 0, len(s.users.pages))
+		for i := range int64(len(s.users.pages)) {
+			e.starts = append(e.starts, i*pageSize+1)
 		}
 	}
-	return cancelled
+	return e
 }

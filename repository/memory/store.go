@@ -6,13 +6,10 @@
 package memory
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
-	"sync/atomic"
 
 	"userapi/models"
 )
@@ -34,11 +31,8 @@ type Store struct {
 	// The indexes: first those that the store always has, then those that it made because somebody
 	// asked for their order.
 	indexes []*index
-	uses    atomic.Int64
+	demand  demand
 }
-
-// lateIndexes is how many orders have an index besides those that always have one.
-const lateIndexes = 6
 
 // alwaysIndexed lists the members by which filters look for users; in their order there always is an
 // index.
@@ -60,55 +54,6 @@ func New() *Store {
 
 // ranged returns the indexes that there always are.
 func (s *Store) ranged() []*index { return s.indexes[:len(alwaysIndexed)] }
-
-// indexIn returns the complete index in an order, or nil.
-func (s *Store) indexIn(order models.Order) *index {
-	for _, x := range s.indexes {
-		if slices.Equal(x.order, order) {
-			x.used.Store(s.uses.Add(1))
-			if x.filled == complete {
-				return x
-			}
-		}
-	}
-	return nil
-}
-
-// makeIndex makes an index in an order, or helps to: it lets others in after every few users. The
-// index that was not wanted for the longest time goes when there are too many.
-func (s *Store) makeIndex(ctx context.Context, order models.Order) error {
-	for done := false; !done; {
-		if err := s.makeSome(ctx, order, &done); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *Store) makeSome(ctx context.Context, order models.Order, done *bool) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.usable(ctx); err != nil {
-		return err
-	}
-	late := s.indexes[len(alwaysIndexed):]
-	at := slices.IndexFunc(late, func(x *index) bool { return slices.Equal(x.order, order) })
-	if at < 0 {
-		x := newIndex(&s.users, order)
-		if len(late) < lateIndexes {
-			s.indexes = append(s.indexes, x)
-			at = len(late)
-			late = s.indexes[len(alwaysIndexed):]
-		} else {
-			oldest := slices.MinFunc(late, func(a, b *index) int { return cmp.Compare(a.used.Load(), b.used.Load()) })
-			at = slices.Index(late, oldest)
-			late[at] = x
-		}
-	}
-	late[at].used.Store(s.uses.Add(1))
-	*done = late[at].fill(s.lastID, fillStep)
-	return nil
-}
 
 var (
 	errClosed    = errors.New("memory store is closed")

@@ -50,8 +50,8 @@ func createFlaws() []flaw {
 			sketched(func(s *sketch) {
 				s.nextID = func(s *sketch, _ models.User) int64 {
 					next := int64(1)
-					for id := range s.users {
-						next = max(next, id+1)
+					for _, user := range s.users {
+						next = max(next, user.ID+1)
 					}
 					return next
 				}

@@ -1,6 +1,7 @@
 package repotest_test
 
 import (
+	"cmp"
 	"context"
 	"runtime"
 	"slices"
@@ -12,15 +13,14 @@ import (
 	"userapi/repository/repotest"
 )
 
-// sketch is the plainest correct store: maps, and steps that each take the inner lock. It is
+// sketch is the plainest correct store: a slice, and steps that each take the inner lock. It is
 // correct only because a method holds the outer lock over all its steps; a flaw takes that away
 // from one method, or replaces a part. It yields between steps, so that what can go wrong does.
 type sketch struct {
 	outer sync.Mutex
 
 	inner  sync.Mutex
-	users  map[int64]models.User
-	ids    []int64          // of the users, sorted
+	users  []models.User    // in the order of their ids
 	owners map[string]int64 // by address
 	lastID int64
 	closed bool
@@ -38,7 +38,6 @@ type sketch struct {
 
 func newSketch() *sketch {
 	return &sketch{
-		users:    make(map[int64]models.User),
 		owners:   make(map[string]int64),
 		unlocked: "none",
 		key:      models.EmailKey,
@@ -81,11 +80,11 @@ func (s *sketch) step(do func() error) error {
 
 func (s *sketch) read(id int64) (user models.User, err error) {
 	err = s.step(func() error {
-		found, ok := s.users[id]
+		at, ok := s.find(id)
 		if !ok {
 			return models.ErrUserNotFound
 		}
-		user = found
+		user = s.users[at]
 		return nil
 	})
 	return user, err
@@ -101,28 +100,30 @@ func (s *sketch) vacant(user models.User) error {
 	})
 }
 
+// find returns where a user is, or would be; the caller has the inner lock.
+func (s *sketch) find(id int64) (at int, ok bool) {
+	return slices.BinarySearchFunc(s.users, id, func(user models.User, id int64) int { return cmp.Compare(user.ID, id) })
+}
+
 // put stores a user; the caller has the inner lock.
 func (s *sketch) put(user models.User) {
 	s.drop(user.ID)
-	at, _ := slices.BinarySearch(s.ids, user.ID)
-	s.ids = slices.Insert(s.ids, at, user.ID)
-	s.users[user.ID] = user
+	at, _ := s.find(user.ID)
+	s.users = slices.Insert(s.users, at, user)
 	s.owners[s.key(user.Email)] = user.ID
 	s.lastID = max(s.lastID, user.ID)
 }
 
 // drop removes a user, if it is there; the caller has the inner lock.
 func (s *sketch) drop(id int64) {
-	user, ok := s.users[id]
+	at, ok := s.find(id)
 	if !ok {
 		return
 	}
-	at, _ := slices.BinarySearch(s.ids, id)
-	s.ids = slices.Delete(s.ids, at, at+1)
-	delete(s.users, id)
-	if key := s.key(user.Email); s.owners[key] == id {
+	if key := s.key(s.users[at].Email); s.owners[key] == id {
 		delete(s.owners, key)
 	}
+	s.users = slices.Delete(s.users, at, at+1)
 }
 
 func (s *sketch) write(user models.User) error {
@@ -137,10 +138,12 @@ func (s *sketch) write(user models.User) error {
 func (s *sketch) all(filter *models.Filter) (users []models.User, err error) {
 	var ids []int64
 	err = s.step(func() error {
-		ids = slices.Clone(s.ids)
-		for _, id := range s.ids {
-			if user := s.users[id]; s.matches(filter, &user) {
-				users = append(users, user)
+		for i := range s.users {
+			if s.matches(filter, &s.users[i]) {
+				users = append(users, s.users[i])
+			}
+			if s.unlocked == repotest.List {
+				ids = append(ids, s.users[i].ID)
 			}
 		}
 		return nil

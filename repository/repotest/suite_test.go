@@ -28,10 +28,17 @@ func TestMain(m *testing.M) {
 
 func TestRun(t *testing.T) {
 	t.Run("a correct store passes every rule", func(t *testing.T) {
+		t.Parallel()
 		repotest.Run(t, func(testing.TB) repository.UserRepository { return newSketch() })
 	})
 	t.Run("faults without a plan change nothing, and a store may ask twice", func(t *testing.T) {
-		repotest.Run(t, func(testing.TB) repository.UserRepository { return repotest.NewFaults(askingTwice()) })
+		t.Parallel()
+		for _, rule := range repotest.Rules() {
+			if rule.Name == "List answers exactly over thousands of users" {
+				continue // it takes long, and asks for what others ask for
+			}
+			t.Run(rule.Name, func(t *testing.T) { rule.Check(t, repotest.NewFaults(askingTwice())) })
+		}
 	})
 }
 

@@ -87,7 +87,7 @@ func (s *subject) kept(users []models.User, keep func(i int) bool) []models.User
 // manyAnswered shows pages of many users, by chosen filters and orders, and some lists whole.
 func (s *subject) manyAnswered(ask *questions, users []models.User) {
 	s.Helper()
-	const lists, pages = 110, 4
+	const lists, pages = 80, 4
 	ask.users = users
 	queries := oneValue(ask.anybody())
 	for range lists {
