@@ -256,7 +256,7 @@ const docTemplate = `{
         },
         "/users/": {
             "get": {
-                "description": "Answers with one page of the users in the order of their ids. To read them all, follow next_cursor, or the Link header, until it is null; skip is for looking at a place.",
+                "description": "Answers with one page of the users that meet all conditions, sorted as asked. To read them all, follow next_cursor, or the Link header, until it is null: every user that is not touched meanwhile comes exactly once. A cursor belongs to its sort and filters; limit and include_total may change on the way. skip is for looking at a place.",
                 "produces": [
                     "application/json"
                 ],
@@ -285,16 +285,108 @@ const docTemplate = `{
                     },
                     {
                         "maxLength": 1024,
+                        "minLength": 1,
                         "type": "string",
-                        "description": "Where the page begins: next_cursor or prev_cursor of another page",
+                        "description": "Where the page begins: next_cursor or prev_cursor of another page of the same list",
                         "name": "cursor",
                         "in": "query"
                     },
                     {
                         "type": "boolean",
                         "default": false,
-                        "description": "Whether to count all users",
+                        "description": "Whether to count all users that meet the conditions",
                         "name": "include_total",
+                        "in": "query"
+                    },
+                    {
+                        "minLength": 1,
+                        "type": "string",
+                        "default": "id",
+                        "description": "Up to 3 different keys of id, name, email, age, created_at and updated_at with commas between them, each with a - before it to descend. Then by id. Unknown ages come last.",
+                        "name": "sort",
+                        "in": "query"
+                    },
+                    {
+                        "maxLength": 254,
+                        "minLength": 1,
+                        "type": "string",
+                        "description": "A part of the name or of the address, letter case ignored",
+                        "name": "q",
+                        "in": "query"
+                    },
+                    {
+                        "maxLength": 254,
+                        "minLength": 3,
+                        "type": "string",
+                        "format": "idn-email",
+                        "description": "The whole address, letter case ignored; a space stands for a plus sign",
+                        "name": "email",
+                        "in": "query"
+                    },
+                    {
+                        "maxLength": 100,
+                        "minLength": 1,
+                        "type": "string",
+                        "description": "The whole name, letter case ignored",
+                        "name": "name",
+                        "in": "query"
+                    },
+                    {
+                        "maximum": 150,
+                        "minimum": 1,
+                        "type": "integer",
+                        "format": "int32",
+                        "description": "The age",
+                        "name": "age",
+                        "in": "query"
+                    },
+                    {
+                        "maximum": 150,
+                        "minimum": 1,
+                        "type": "integer",
+                        "format": "int32",
+                        "description": "The lowest age; who has none is not in the list",
+                        "name": "age_min",
+                        "in": "query"
+                    },
+                    {
+                        "maximum": 150,
+                        "minimum": 1,
+                        "type": "integer",
+                        "format": "int32",
+                        "description": "The highest age; who has none is not in the list",
+                        "name": "age_max",
+                        "in": "query"
+                    },
+                    {
+                        "type": "string",
+                        "format": "date-time",
+                        "description": "Created later than this (RFC 3339)",
+                        "name": "created_after",
+                        "in": "query"
+                    },
+                    {
+                        "type": "string",
+                        "format": "date-time",
+                        "description": "Created earlier than this (RFC 3339)",
+                        "name": "created_before",
+                        "in": "query"
+                    },
+                    {
+                        "type": "string",
+                        "format": "date-time",
+                        "description": "Changed later than this (RFC 3339)",
+                        "name": "updated_after",
+                        "in": "query"
+                    },
+                    {
+                        "type": "array",
+                        "items": {
+                            "type": "integer"
+                        },
+                        "collectionFormat": "csv",
+                        "description": "These ids alone, up to 500",
+                        "name": "ids",
                         "in": "query"
                     }
                 ],
@@ -308,6 +400,10 @@ const docTemplate = `{
                             "Link": {
                                 "type": "string",
                                 "description": "The first, next and previous page (RFC 8288), as far as there is one"
+                            },
+                            "X-Total-Count": {
+                                "type": "integer",
+                                "description": "The total once more; there when include_total asks for it"
                             }
                         }
                     },
@@ -332,7 +428,7 @@ const docTemplate = `{
                 }
             },
             "post": {
-                "description": "Stores a new user under the next id and answers with it. White space around name and address is removed first.",
+                "description": "Stores a new user under the next id and answers with it. White space around name and address is removed first. With an Idempotency-Key it is safe to send the request again: a key belongs to one body, and is kept for a day unless the service is set otherwise.",
                 "consumes": [
                     "application/json"
                 ],
@@ -345,6 +441,14 @@ const docTemplate = `{
                 "summary": "Create a user",
                 "operationId": "createUser",
                 "parameters": [
+                    {
+                        "maxLength": 255,
+                        "minLength": 1,
+                        "type": "string",
+                        "description": "Makes sending again safe: the same key and body are answered once more with the first success",
+                        "name": "Idempotency-Key",
+                        "in": "header"
+                    },
                     {
                         "description": "What to store",
                         "name": "user",
@@ -365,6 +469,10 @@ const docTemplate = `{
                             "ETag": {
                                 "type": "string",
                                 "description": "The version of the user, quoted"
+                            },
+                            "Idempotency-Replayed": {
+                                "type": "string",
+                                "description": "true when the answer is that of an earlier request"
                             },
                             "Location": {
                                 "type": "string",
@@ -388,6 +496,12 @@ const docTemplate = `{
                         "description": "The problem",
                         "schema": {
                             "$ref": "#/definitions/Problem"
+                        },
+                        "headers": {
+                            "Retry-After": {
+                                "type": "integer",
+                                "description": "After how many seconds to send the same request again, when it is still running"
+                            }
                         }
                     },
                     "413": {
@@ -403,6 +517,209 @@ const docTemplate = `{
                         }
                     },
                     "422": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
+                    "500": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
+                    "503": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    }
+                }
+            }
+        },
+        "/users/batch": {
+            "post": {
+                "description": "Runs 1 to 1000 operations in order. Atomic (the default): all take effect and the answer is 200, or none does and one problem lists every bad operation; addresses are judged by how all end, so that users can swap theirs. Independent: each runs by itself and the answer is 207, also when all failed. A body of 1 MiB, the default of http.max_body_bytes, has room for 1000 operations of about 1000 octets; one with an ordinary user takes 100 to 200.",
+                "consumes": [
+                    "application/json"
+                ],
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "users"
+                ],
+                "summary": "Change many users",
+                "operationId": "batchUsers",
+                "parameters": [
+                    {
+                        "maxLength": 255,
+                        "minLength": 1,
+                        "type": "string",
+                        "description": "Makes sending again safe: the same key and body are answered once more with the first success",
+                        "name": "Idempotency-Key",
+                        "in": "header"
+                    },
+                    {
+                        "description": "What to do",
+                        "name": "batch",
+                        "in": "body",
+                        "required": true,
+                        "schema": {
+                            "$ref": "#/definitions/BatchRequest"
+                        }
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "What became of the operations of an atomic (200) or independent (207) batch",
+                        "schema": {
+                            "$ref": "#/definitions/BatchResults"
+                        },
+                        "headers": {
+                            "Idempotency-Replayed": {
+                                "type": "string",
+                                "description": "true when the answer is that of an earlier request"
+                            }
+                        }
+                    },
+                    "207": {
+                        "description": "What became of the operations of an atomic (200) or independent (207) batch",
+                        "schema": {
+                            "$ref": "#/definitions/BatchResults"
+                        },
+                        "headers": {
+                            "Idempotency-Replayed": {
+                                "type": "string",
+                                "description": "true when the answer is that of an earlier request"
+                            }
+                        }
+                    },
+                    "400": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
+                    "404": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
+                    "408": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
+                    "409": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        },
+                        "headers": {
+                            "Retry-After": {
+                                "type": "integer",
+                                "description": "After how many seconds to send the same request again, when it is still running"
+                            }
+                        }
+                    },
+                    "412": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
+                    "413": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
+                    "415": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
+                    "422": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
+                    "428": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
+                    "500": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
+                    "503": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    }
+                }
+            }
+        },
+        "/users/by-email/{email}": {
+            "get": {
+                "description": "Answers with the user that has this e-mail address, letter case ignored, as ` + "`" + `/users/{id}` + "`" + ` does. Whatever is not an address belongs to nobody and is 404. A plus sign stands for itself, encoded or not.",
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "users"
+                ],
+                "summary": "Get a user by address",
+                "operationId": "getUserByEmail",
+                "parameters": [
+                    {
+                        "minLength": 1,
+                        "type": "string",
+                        "description": "The e-mail address of the user, percent-encoded",
+                        "name": "email",
+                        "in": "path",
+                        "required": true
+                    },
+                    {
+                        "type": "string",
+                        "description": "Versions that the client has already, as ETag gave them; one of those is answered 304",
+                        "name": "If-None-Match",
+                        "in": "header"
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "The user",
+                        "schema": {
+                            "$ref": "#/definitions/User"
+                        },
+                        "headers": {
+                            "ETag": {
+                                "type": "string",
+                                "description": "The version of the user, quoted"
+                            }
+                        }
+                    },
+                    "304": {
+                        "description": "The user is still of a version that If-None-Match names",
+                        "headers": {
+                            "ETag": {
+                                "type": "string",
+                                "description": "The version of the user, quoted"
+                            }
+                        }
+                    },
+                    "404": {
                         "description": "The problem",
                         "schema": {
                             "$ref": "#/definitions/Problem"
@@ -443,6 +760,12 @@ const docTemplate = `{
                         "name": "id",
                         "in": "path",
                         "required": true
+                    },
+                    {
+                        "type": "string",
+                        "description": "Versions that the client has already, as ETag gave them; one of those is answered 304",
+                        "name": "If-None-Match",
+                        "in": "header"
                     }
                 ],
                 "responses": {
@@ -451,6 +774,15 @@ const docTemplate = `{
                         "schema": {
                             "$ref": "#/definitions/User"
                         },
+                        "headers": {
+                            "ETag": {
+                                "type": "string",
+                                "description": "The version of the user, quoted"
+                            }
+                        }
+                    },
+                    "304": {
+                        "description": "The user is still of a version that If-None-Match names",
                         "headers": {
                             "ETag": {
                                 "type": "string",
@@ -485,7 +817,7 @@ const docTemplate = `{
                 }
             },
             "put": {
-                "description": "Replaces everything that a client may set of the user: an absent age becomes null. A body that changes nothing leaves version and updated_at as they are.",
+                "description": "Replaces everything that a client may set of the user: an absent age becomes null. A body that changes nothing leaves version and updated_at as they are. With If-Match nothing is lost that somebody else wrote meanwhile.",
                 "consumes": [
                     "application/json"
                 ],
@@ -506,6 +838,12 @@ const docTemplate = `{
                         "name": "id",
                         "in": "path",
                         "required": true
+                    },
+                    {
+                        "type": "string",
+                        "description": "The version that the user must have, as ETag gave it; several, or * for any",
+                        "name": "If-Match",
+                        "in": "header"
                     },
                     {
                         "description": "What to store instead",
@@ -554,6 +892,18 @@ const docTemplate = `{
                             "$ref": "#/definitions/Problem"
                         }
                     },
+                    "412": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        },
+                        "headers": {
+                            "ETag": {
+                                "type": "string",
+                                "description": "The version of the user as it is now, quoted"
+                            }
+                        }
+                    },
                     "413": {
                         "description": "The problem",
                         "schema": {
@@ -567,6 +917,12 @@ const docTemplate = `{
                         }
                     },
                     "422": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
+                    "428": {
                         "description": "The problem",
                         "schema": {
                             "$ref": "#/definitions/Problem"
@@ -605,6 +961,12 @@ const docTemplate = `{
                         "name": "id",
                         "in": "path",
                         "required": true
+                    },
+                    {
+                        "type": "string",
+                        "description": "The version that the user must have, as ETag gave it; several, or * for any",
+                        "name": "If-Match",
+                        "in": "header"
                     }
                 ],
                 "responses": {
@@ -617,7 +979,158 @@ const docTemplate = `{
                             "$ref": "#/definitions/Problem"
                         }
                     },
+                    "412": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        },
+                        "headers": {
+                            "ETag": {
+                                "type": "string",
+                                "description": "The version of the user as it is now, quoted"
+                            }
+                        }
+                    },
                     "422": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
+                    "428": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
+                    "500": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
+                    "503": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    }
+                }
+            },
+            "patch": {
+                "description": "Changes the members that the body gives and leaves the others (JSON Merge Patch, RFC 7396): null clears the age. A body that changes nothing leaves version and updated_at as they are. Plain application/json means the same.",
+                "consumes": [
+                    "application/merge-patch+json",
+                    "application/json"
+                ],
+                "produces": [
+                    "application/json"
+                ],
+                "tags": [
+                    "users"
+                ],
+                "summary": "Change a user",
+                "operationId": "patchUser",
+                "parameters": [
+                    {
+                        "minimum": 1,
+                        "type": "integer",
+                        "format": "int64",
+                        "description": "The id of the user",
+                        "name": "id",
+                        "in": "path",
+                        "required": true
+                    },
+                    {
+                        "type": "string",
+                        "description": "The version that the user must have, as ETag gave it; several, or * for any",
+                        "name": "If-Match",
+                        "in": "header"
+                    },
+                    {
+                        "description": "What to change",
+                        "name": "user",
+                        "in": "body",
+                        "required": true,
+                        "schema": {
+                            "$ref": "#/definitions/UserPatch"
+                        }
+                    }
+                ],
+                "responses": {
+                    "200": {
+                        "description": "The user as stored",
+                        "schema": {
+                            "$ref": "#/definitions/User"
+                        },
+                        "headers": {
+                            "ETag": {
+                                "type": "string",
+                                "description": "The version of the user, quoted"
+                            }
+                        }
+                    },
+                    "400": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
+                    "404": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
+                    "408": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
+                    "409": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
+                    "412": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        },
+                        "headers": {
+                            "ETag": {
+                                "type": "string",
+                                "description": "The version of the user as it is now, quoted"
+                            }
+                        }
+                    },
+                    "413": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
+                    "415": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        },
+                        "headers": {
+                            "Accept-Patch": {
+                                "type": "string",
+                                "description": "The media types that a change can have"
+                            }
+                        }
+                    },
+                    "422": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
+                    "428": {
                         "description": "The problem",
                         "schema": {
                             "$ref": "#/definitions/Problem"
@@ -640,6 +1153,151 @@ const docTemplate = `{
         }
     },
     "definitions": {
+        "BatchOperation": {
+            "type": "object",
+            "required": [
+                "op"
+            ],
+            "properties": {
+                "id": {
+                    "description": "The id of the user; for all but create, which has none.",
+                    "type": "integer",
+                    "maximum": 9007199254740991,
+                    "minimum": 1,
+                    "example": 7
+                },
+                "if_match": {
+                    "description": "The version that the user must have, bare or quoted, or a list as If-Match has it, or *; for all but create.",
+                    "type": "string",
+                    "minLength": 1,
+                    "example": "3"
+                },
+                "op": {
+                    "description": "What to do.",
+                    "type": "string",
+                    "enum": [
+                        "create",
+                        "update",
+                        "patch",
+                        "delete"
+                    ],
+                    "example": "update"
+                },
+                "user": {
+                    "description": "What to set; for all but delete. Create and update need it whole, as POST and PUT do.",
+                    "allOf": [
+                        {
+                            "$ref": "#/definitions/UserPatch"
+                        }
+                    ]
+                }
+            }
+        },
+        "BatchRequest": {
+            "type": "object",
+            "required": [
+                "operations"
+            ],
+            "properties": {
+                "dry_run": {
+                    "description": "Whether to answer the same and change nothing; ids that the answer shows are not kept.",
+                    "type": "boolean",
+                    "default": false,
+                    "example": false
+                },
+                "mode": {
+                    "description": "Whether all operations take effect together or none, or each by itself.",
+                    "type": "string",
+                    "default": "atomic",
+                    "enum": [
+                        "atomic",
+                        "independent"
+                    ],
+                    "example": "atomic"
+                },
+                "operations": {
+                    "description": "What to do, in this order: later operations see earlier ones.",
+                    "type": "array",
+                    "maxItems": 1000,
+                    "minItems": 1,
+                    "items": {
+                        "$ref": "#/definitions/BatchOperation"
+                    }
+                }
+            }
+        },
+        "BatchResult": {
+            "type": "object",
+            "required": [
+                "status"
+            ],
+            "properties": {
+                "id": {
+                    "description": "The id of the user who is gone, of delete.",
+                    "type": "integer",
+                    "maximum": 9007199254740991,
+                    "minimum": 1,
+                    "example": 9
+                },
+                "problem": {
+                    "description": "Why the operation failed; only with the mode independent.",
+                    "allOf": [
+                        {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    ]
+                },
+                "status": {
+                    "description": "The HTTP status that the operation would have had alone.",
+                    "type": "integer",
+                    "format": "int32",
+                    "maximum": 599,
+                    "minimum": 200,
+                    "example": 200
+                },
+                "user": {
+                    "description": "The user as stored, of create, update and patch.",
+                    "allOf": [
+                        {
+                            "$ref": "#/definitions/User"
+                        }
+                    ]
+                }
+            }
+        },
+        "BatchResults": {
+            "type": "object",
+            "required": [
+                "dry_run",
+                "mode",
+                "results"
+            ],
+            "properties": {
+                "dry_run": {
+                    "description": "As asked for.",
+                    "type": "boolean",
+                    "example": false
+                },
+                "mode": {
+                    "description": "As asked for.",
+                    "type": "string",
+                    "enum": [
+                        "atomic",
+                        "independent"
+                    ],
+                    "example": "atomic"
+                },
+                "results": {
+                    "description": "One result per operation, in their order.",
+                    "type": "array",
+                    "maxItems": 1000,
+                    "minItems": 1,
+                    "items": {
+                        "$ref": "#/definitions/BatchResult"
+                    }
+                }
+            }
+        },
         "Fault": {
             "type": "object",
             "required": [
@@ -671,6 +1329,14 @@ const docTemplate = `{
                     "description": "A JSON Pointer (RFC 6901) into the body; empty for the whole of it.",
                     "type": "string",
                     "example": "/age"
+                },
+                "status": {
+                    "description": "The HTTP status that the operation of a batch fails with; absent elsewhere.",
+                    "type": "integer",
+                    "format": "int32",
+                    "maximum": 599,
+                    "minimum": 400,
+                    "example": 409
                 }
             }
         },
@@ -753,7 +1419,7 @@ const docTemplate = `{
                     "example": "The request is readable, but not valid."
                 },
                 "errors": {
-                    "description": "Every fault of the request; only 422 has it.",
+                    "description": "Every fault of the request; only 422 has it, and batch_rejected.",
                     "type": "array",
                     "items": {
                         "$ref": "#/definitions/Fault"
@@ -816,6 +1482,13 @@ const docTemplate = `{
                     "description": "What a client can do about it.",
                     "type": "string",
                     "example": "Use another address."
+                },
+                "other_statuses": {
+                    "description": "Further statuses that it can come with; only batch_rejected has any.",
+                    "type": "array",
+                    "items": {
+                        "type": "integer"
+                    }
                 },
                 "status": {
                     "description": "The HTTP status that it comes with.",
@@ -965,7 +1638,7 @@ const docTemplate = `{
             ],
             "properties": {
                 "items": {
-                    "description": "Users in the order of their ids; never null.",
+                    "description": "Users in the order that was asked for; never null.",
                     "type": "array",
                     "maxItems": 1000,
                     "items": {
@@ -975,20 +1648,71 @@ const docTemplate = `{
                 "next_cursor": {
                     "description": "Where the page after this one begins; null exactly when nothing follows.",
                     "type": "string",
+                    "maxLength": 1024,
                     "x-nullable": true,
                     "example": "pHzSkmQ2XqB5cV0nYw7uTg"
                 },
                 "prev_cursor": {
                     "description": "Where the page before this one begins; null exactly when nothing precedes.",
                     "type": "string",
+                    "maxLength": 1024,
                     "x-nullable": true,
                     "example": "f3VwYt8JrL1oKdG6sAeZ9Q"
                 },
                 "total": {
-                    "description": "The number of all users; there when include_total asks for it.",
+                    "description": "The number of all users that the filter lets through; there when include_total asks for it.",
                     "type": "integer",
                     "minimum": 0,
                     "example": 3
+                }
+            }
+        },
+        "UserPatch": {
+            "type": "object",
+            "properties": {
+                "age": {
+                    "description": "As of UserInput; absent leaves it as it is, and null says that it is not known.",
+                    "type": "integer",
+                    "format": "int32",
+                    "maximum": 150,
+                    "minimum": 1,
+                    "x-nullable": true,
+                    "example": 37
+                },
+                "created_at": {
+                    "description": "Accepted and ignored.",
+                    "type": "string",
+                    "readOnly": true
+                },
+                "email": {
+                    "description": "As of UserInput; absent leaves it as it is.",
+                    "type": "string",
+                    "format": "idn-email",
+                    "maxLength": 254,
+                    "minLength": 3,
+                    "example": "ada@example.com"
+                },
+                "id": {
+                    "description": "Accepted and ignored.",
+                    "type": "integer",
+                    "readOnly": true
+                },
+                "name": {
+                    "description": "As of UserInput; absent leaves it as it is.",
+                    "type": "string",
+                    "maxLength": 100,
+                    "minLength": 1,
+                    "example": "Ada King"
+                },
+                "updated_at": {
+                    "description": "Accepted and ignored.",
+                    "type": "string",
+                    "readOnly": true
+                },
+                "version": {
+                    "description": "Accepted and ignored.",
+                    "type": "integer",
+                    "readOnly": true
                 }
             }
         }
@@ -1016,7 +1740,7 @@ var SwaggerInfo = &swag.Spec{
 	BasePath:         "/",
 	Schemes:          []string{},
 	Title:            "Users API",
-	Description:      "Creates, finds, lists, replaces and deletes user records.\n\n**Paths.** Every path that starts with `/users` also stands under `/v1/users`: `/users` is the current version of the API, which is v1. Each answers with and without the slash at its end, and nothing is ever redirected. Where there is GET there is HEAD, which answers the same without a body. OPTIONS answers 204 with the methods of the path in `Allow`. Any other method is refused with 405 and the code `method_not_allowed`, and a path that is not described here with 404 and the code `route_not_found`.\n\n**Errors** are `application/problem+json` (RFC 9457). `code` is a stable word for programs, `type` is the path of a page that explains it, and `detail` is a sentence for a person. A request that is readable but not valid is 422, and `errors` lists every fault at once: `pointer` is a JSON Pointer into the body, `parameter` the name of a query or path parameter, `header` the name of a header field. Only what the HTTP server refuses before it knows the path is plain text, such as 431 for header fields past the limit.\n\n**Input is strict.** A body is one JSON object, declared as `application/json`; unknown members, unknown parameters and values of another type are refused, never guessed. Members that only the service sets are accepted and ignored, so that what was read can be put back.\n\n**Every answer** carries `X-Request-ID`: that of the request if it is 1 to 128 characters of `A-Z a-z 0-9 . _ -`, else a new one. It names the request in the log.",
+	Description:      "Creates, finds, lists, changes and deletes user records, one by one and in batches.\n\n**Paths.** Every path that starts with `/users` also stands under `/v1/users`: `/users` is the current version of the API, which is v1. Each answers with and without the slash at its end, and nothing is ever redirected. Where there is GET there is HEAD, which answers the same without a body. OPTIONS answers 204 with the methods of the path in `Allow`. Any other method is refused with 405 and the code `method_not_allowed`, and a path that is not described here with 404 and the code `route_not_found`.\n\n**Errors** are `application/problem+json` (RFC 9457). `code` is a stable word for programs, `type` is the path of a page that explains it, and `detail` is a sentence for a person. A request that is readable but not valid is 422, and `errors` lists every fault at once: `pointer` is a JSON Pointer into the body, `parameter` the name of a query or path parameter, `header` the name of a header field. Only what the HTTP server refuses before it knows the path is plain text, such as 431 for header fields past the limit.\n\n**Input is strict.** A body is one JSON object, declared as `application/json` (a change also as `application/merge-patch+json`); unknown members, unknown parameters and values of another type are refused, never guessed. Members that only the service sets are accepted and ignored, so that what was read can be put back.\n\n**Nothing is lost** when two change one user: send the `ETag` that you have read as `If-Match`, and a change that comes too late is refused with 412 and the `ETag` as it is now. **Nothing is done twice** when a request to create is sent again with its `Idempotency-Key`: it is answered as the first time, with `Idempotency-Replayed: true`.\n\n**Every answer** carries `X-Request-ID`: that of the request if it is 1 to 128 characters of `A-Z a-z 0-9 . _ -`, else a new one. It names the request in the log.",
 	InfoInstanceName: "swagger",
 	SwaggerTemplate:  docTemplate,
 	LeftDelim:        "{{",

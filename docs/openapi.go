@@ -23,13 +23,15 @@ import (
 //
 //	@title			Users API
 //	@version		1.0.0
-//	@description	Creates, finds, lists, replaces and deletes user records.
+//	@description	Creates, finds, lists, changes and deletes user records, one by one and in batches.
 //	@description
 //	@description	**Paths.** Every path that starts with `/users` also stands under `/v1/users`: `/users` is the current version of the API, which is v1. Each answers with and without the slash at its end, and nothing is ever redirected. Where there is GET there is HEAD, which answers the same without a body. OPTIONS answers 204 with the methods of the path in `Allow`. Any other method is refused with 405 and the code `method_not_allowed`, and a path that is not described here with 404 and the code `route_not_found`.
 //	@description
 //	@description	**Errors** are `application/problem+json` (RFC 9457). `code` is a stable word for programs, `type` is the path of a page that explains it, and `detail` is a sentence for a person. A request that is readable but not valid is 422, and `errors` lists every fault at once: `pointer` is a JSON Pointer into the body, `parameter` the name of a query or path parameter, `header` the name of a header field. Only what the HTTP server refuses before it knows the path is plain text, such as 431 for header fields past the limit.
 //	@description
-//	@description	**Input is strict.** A body is one JSON object, declared as `application/json`; unknown members, unknown parameters and values of another type are refused, never guessed. Members that only the service sets are accepted and ignored, so that what was read can be put back.
+//	@description	**Input is strict.** A body is one JSON object, declared as `application/json` (a change also as `application/merge-patch+json`); unknown members, unknown parameters and values of another type are refused, never guessed. Members that only the service sets are accepted and ignored, so that what was read can be put back.
+//	@description
+//	@description	**Nothing is lost** when two change one user: send the `ETag` that you have read as `If-Match`, and a change that comes too late is refused with 412 and the `ETag` as it is now. **Nothing is done twice** when a request to create is sent again with its `Idempotency-Key`: it is answered as the first time, with `Idempotency-Replayed: true`.
 //	@description
 //	@description	**Every answer** carries `X-Request-ID`: that of the request if it is 1 to 128 characters of `A-Z a-z 0-9 . _ -`, else a new one. It names the request in the log.
 //	@contact.name	The operator of this service

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -85,8 +86,22 @@ func refineBody(operation *openapi3.Operation) {
 	body := operation.RequestBody.Value
 	delete(body.Extensions, "x-originalParamName")
 	for _, media := range body.Content {
+		closeSchema(media.Schema)
+	}
+}
+
+// closeSchema closes the schema of an object, and those of the objects in it.
+func closeSchema(schema *openapi3.SchemaRef) {
+	if schema == nil || schema.Value == nil {
+		return
+	}
+	if schema.Value.Type.Is("object") {
 		refused := false
-		media.Schema.Value.AdditionalProperties.Has = &refused
+		schema.Value.AdditionalProperties.Has = &refused
+	}
+	closeSchema(schema.Value.Items)
+	for _, property := range schema.Value.Properties {
+		closeSchema(property)
 	}
 }
 
@@ -139,14 +154,18 @@ func sharedHeaders() openapi3.Headers {
 	}
 }
 
-// addHeaders declares the header fields of an answer: those of the annotations are always there, and
-// those of sharedHeaders by their rules.
+// onOccasion lists the header fields that stand in some of the answers for which an annotation declares
+// them.
+func onOccasion() []string { return []string{"Idempotency-Replayed", "X-Total-Count", "Retry-After"} }
+
+// addHeaders declares the header fields of an answer: those of the annotations are always there but for
+// onOccasion, and those of sharedHeaders by their rules.
 func addHeaders(path, status string, response *openapi3.Response) {
 	if response.Headers == nil {
 		response.Headers = openapi3.Headers{}
 	}
-	for _, header := range response.Headers {
-		header.Value.Required = true
+	for name, header := range response.Headers {
+		header.Value.Required = !slices.Contains(onOccasion(), name)
 	}
 	names := []string{"X-Request-ID"}
 	if aboutUsers(path) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -13,6 +14,7 @@ import (
 	"userapi/handlers"
 	"userapi/middleware"
 	"userapi/models"
+	"userapi/repository"
 	"userapi/repository/memory"
 	"userapi/services"
 )
@@ -28,6 +30,17 @@ func play(e exchange) (*httptest.ResponseRecorder, error) {
 	if err != nil {
 		return nil, err
 	}
+	recorder := send(handler, e)
+	if body, seekable := e.body.(io.Seeker); e.again && seekable {
+		if _, err := body.Seek(0, io.SeekStart); err != nil {
+			return nil, err
+		}
+		recorder = send(handler, e)
+	}
+	return recorder, nil
+}
+
+func send(handler http.Handler, e exchange) *httptest.ResponseRecorder {
 	method, target, _ := strings.Cut(e.request, " ")
 	request := httptest.NewRequestWithContext(context.Background(), method, target, e.body)
 	request.Header.Set("X-Request-ID", requestID)
@@ -36,9 +49,12 @@ func play(e exchange) (*httptest.ResponseRecorder, error) {
 			request.Header.Set(name, value)
 		}
 	}
+	if name, value, ok := strings.Cut(e.header, ": "); ok {
+		request.Header.Set(name, value)
+	}
 	recorder := httptest.NewRecorder()
 	handler.ServeHTTP(recorder, request)
-	return recorder, nil
+	return recorder
 }
 
 // newHandler returns the handlers of the service over a fresh store with three users, at a clock
@@ -60,10 +76,11 @@ func newHandler(spoil func(*handlers.Deps)) (http.Handler, error) {
 			return nil, err
 		}
 	}
+	keys := memory.NewKeys(memory.KeyLimits{Age: time.Hour, Count: 1, Bytes: maxBodyBytes}, clock)
 	lifecycle := new(middleware.Lifecycle)
 	lifecycle.Serve()
 	deps := handlers.Deps{
-		Users: users, Store: store, Lifecycle: lifecycle, Log: zap.NewNop(), Now: clock,
+		Users: users, Retries: services.NewRetries(keys), Store: store, Lifecycle: lifecycle, Log: zap.NewNop(), Now: clock,
 		MaxBodyBytes: maxBodyBytes, CursorKey: make([]byte, 32), Documents: true,
 	}
 	if spoil != nil {
@@ -88,12 +105,30 @@ func (f failing) Create(context.Context, models.UserInput) (models.User, error) 
 	return models.User{}, f.err
 }
 func (f failing) Get(context.Context, int64) (models.User, error) { return models.User{}, f.err }
+func (f failing) GetByEmail(context.Context, string) (models.User, error) {
+	return models.User{}, f.err
+}
+
 func (f failing) List(context.Context, models.Query) (models.Page, error) {
 	return models.Page{}, f.err
 }
 
-func (f failing) Update(context.Context, int64, models.UserInput) (models.User, error) {
+func (f failing) Update(context.Context, int64, models.UserInput, models.Match) (models.User, error) {
 	return models.User{}, f.err
 }
-func (f failing) Delete(context.Context, int64) error { return f.err }
-func (f failing) Ping(context.Context) error          { return f.err }
+
+func (f failing) Patch(context.Context, int64, models.UserPatch, models.Match) (models.User, error) {
+	return models.User{}, f.err
+}
+func (f failing) Delete(context.Context, int64, models.Match) error { return f.err }
+func (f failing) Batch(context.Context, models.Batch) ([]models.Result, error) {
+	return nil, f.err
+}
+func (f failing) Ping(context.Context) error { return f.err }
+
+// Do is that of a service for retries.
+func (f failing) Do(
+	context.Context, string, repository.Fingerprint, func(context.Context) (models.Answer, bool, error),
+) (models.Answer, bool, error) {
+	return models.Answer{}, false, f.err
+}
