@@ -32,7 +32,17 @@ func TestAccessLog_Line(t *testing.T) {
 		{"PUT", "/users/1", `{`, "/users/:id", 400},
 		{"DELETE", "/users/1", "", "/users/:id", 204},
 		{"DELETE", "/users/1", "", "/users/:id", 404},
-		{"PATCH", "/users/1", "", "unmatched", 405},
+		{"POST", "/users/", ada, "/users/", 201},
+		{"PATCH", "/users/2", `{"age":40}`, "/users/:id", 200},
+		{"PATCH", "/v1/users/2/", `{"age":0}`, "/v1/users/:id/", 422},
+		{"POST", "/users/batch", `{"operations":[{"op":"patch","id":2,"user":{"name":"Countess"}}]}`, "/users/batch", 200},
+		{"POST", "/v1/users/batch/", `{"mode":"independent","operations":[{"op":"delete","id":9}]}`, "/v1/users/batch/", 207},
+		{"POST", "/users/batch", `{"operations":[{"op":"delete","id":9}]}`, "/users/batch", 404},
+		{"GET", "/users/by-email/ada@example.com", "", "/users/by-email/*email", 200},
+		{"HEAD", "/v1/users/by-email/ada%40example.com", "", "/v1/users/by-email/*email", 200},
+		{"GET", "/users/by-email/eve@example.com", "", "/users/by-email/*email", 404},
+		{"GET", "/users/?q=lovelace&sort=-name&email=ada@example.com", "", "/users/", 200},
+		{"PATCH", "/users/", "", "unmatched", 405},
 		{"OPTIONS", "/users/", "", "unmatched", 204},
 		{"GET", "/nothing/ada@example.com", "", "unmatched", 404},
 		{"FROBNICATE", "/users/", "", "unmatched", 405},
@@ -87,6 +97,16 @@ func TestAccessLog_Cause(t *testing.T) {
 			t.Errorf("logged %v for %s", entry, answer.Body)
 		}
 	})
+	t.Run("so does a batch of which an operation failed by our fault", func(t *testing.T) {
+		faults.At(repotest.Before, repotest.Delete, 1, repotest.Fail(errors.New("disk on fire")))
+		answer := svc.Post(t, "/users/batch", `{"mode":"independent","operations":[{"op":"delete","id":1},{"op":"delete","id":2}]}`, "X-Request-ID: batch")
+		if code := answer.WantResults("independent", 500, 404).Results[0].Problem.Code; code != "internal_error" || strings.Contains(string(answer.Body), "fire") {
+			t.Errorf("answered %s", answer.Body)
+		}
+		if entry := svc.Log.Request(t, "batch"); !strings.Contains(entry.Text("error"), "disk on fire") {
+			t.Errorf("logged %v", entry)
+		}
+	})
 	t.Run("a 4xx is no error and has none", func(t *testing.T) {
 		svc.Get(t, "/users/1", "X-Request-ID: fine").Want(http.StatusNotFound)
 		if entry := svc.Log.Request(t, "fine"); entry.Text("level") != "info" || entry["error"] != nil {
@@ -134,6 +154,14 @@ func TestAccessLog_Debug(t *testing.T) {
 		svc.Create(t, `{"name":"Grace","email":"grace@example.com"}`)
 		svc.Get(t, "/users/?limit=1&include_total=true", "X-Request-ID: page").Want(http.StatusOK)
 		svc.Log.Request(t, "page") // the log is judged at the end
+		for n, path := range []string{"/users/?limit=1&q=s3cr3t-8", "/users/?sort=name&name=s3cr3t-8&limit=1", "/users/by-email/s3cr3t-9@example.com", "/users/by-email/s3cr3t-9%40example.com"} {
+			id := fmt.Sprintf("secret-%d", n)
+			svc.Get(t, path, "X-Request-ID: "+id)
+			svc.Log.Request(t, id)
+		}
+		if log := strings.Join(svc.Log.Lines(), "\n"); strings.Contains(log, "s3cr3t") {
+			t.Errorf("logged %s", log)
+		}
 	})
 }
 

@@ -51,12 +51,25 @@ func lifeOfUser(t *testing.T, prefix, slash string) {
 	if replaced.Name != "Ada King" || replaced.Email != "king@example.com" || replaced.ID != 1 || replaced.Version != 2 {
 		t.Errorf("replaced by %+v", replaced)
 	}
+	patched := svc.Patch(t, one, `{"age":36}`).Want(http.StatusOK).WantHeader("ETag", `"3"`).User()
+	if patched.Name != "Ada King" || *patched.Age != 36 || patched.Version != 3 {
+		t.Errorf("patched to %+v", patched)
+	}
+	found := svc.Get(t, prefix+"/by-email/King%40example.com"+slash).Want(http.StatusOK).WantHeader("ETag", `"3"`).User()
+	if !found.Equal(patched) {
+		t.Errorf("found %+v", found)
+	}
+	batch := svc.Post(t, prefix+"/batch"+slash, `{"operations":[{"op":"patch","id":1,"user":{"age":37}}]}`).WantResults("atomic", 200)
+	if user := batch.Results[0].User; *user.Age != 37 || user.Version != 4 {
+		t.Errorf("the batch made %+v", user)
+	}
 	gone := svc.Delete(t, one).Want(http.StatusNoContent)
 	if gone.Header.Get("Content-Type") != "" || gone.Header.Get("Content-Length") != "" {
 		t.Errorf("204 with a content: %v", gone.Header)
 	}
 	svc.Get(t, one).WantProblem(http.StatusNotFound, "user_not_found")
 	svc.Put(t, one, ada).WantProblem(http.StatusNotFound, "user_not_found")
+	svc.Patch(t, one, `{}`).WantProblem(http.StatusNotFound, "user_not_found")
 	svc.Delete(t, one).WantProblem(http.StatusNotFound, "user_not_found")
 	if page := svc.Get(t, list).Page(); len(page.Items) != 0 {
 		t.Errorf("after the delete the list is %+v", page)
@@ -77,7 +90,7 @@ func TestContract_2_PathID(t *testing.T) {
 		"9223372036854775808": far, "18446744073709551617": far, "+9223372036854775808": far, strings.Repeat("9", 400): far,
 		"abc": wrong, "1.5": wrong, "5.0": wrong, "1e0": wrong, "0x5": wrong, "5_0": wrong, "5,0": wrong, "%205": wrong, "5%20": wrong,
 		"5%0A": wrong, "5%00": wrong, "--5": wrong, "+": wrong, "-": wrong, "%EF%BC%95": wrong, "%D9%A5": wrong, "null": wrong, "5;x": wrong,
-		"by-email": wrong, "batch": wrong, "%FF": wrong, "*": wrong, "..%2e": wrong,
+		"by-email": wrong, "Batch": wrong, "batches": wrong, "%FF": wrong, "*": wrong, "..%2e": wrong,
 	}
 	for id, want := range cases {
 		for _, prefix := range []string{"/users/", "/v1/users/"} {
@@ -89,10 +102,12 @@ func TestContract_2_PathID(t *testing.T) {
 				case unknown:
 					answer.WantProblem(http.StatusNotFound, "user_not_found")
 					svc.Put(t, prefix+id, ada).WantProblem(http.StatusNotFound, "user_not_found")
+					svc.Patch(t, prefix+id, `{}`).WantProblem(http.StatusNotFound, "user_not_found")
 					svc.Delete(t, prefix+id).WantProblem(http.StatusNotFound, "user_not_found")
 				default:
 					answer.WantInvalid(want)
 					svc.Put(t, prefix+id, ada).WantInvalid(want)
+					svc.Patch(t, prefix+id, `{}`).WantInvalid(want)
 					svc.Delete(t, prefix+id).WantInvalid(want)
 				}
 			})
@@ -107,7 +122,7 @@ func TestContract_2_UnknownPaths(t *testing.T) {
 	paths := []string{
 		"/nothing", "/user", "/Users/", "/USERS/1", "/users/1/x", "/users//", "/users//1", "//users/", "/v1", "/v1/", "/v2/users/",
 		"/v1/v1/users/", "/users/1/1/", "/users/a%2Fb", "/favicon.ico", "/.git/HEAD", "/metrics", "/debug/pprof/", "/debug/vars",
-		"/config", "/admin", "/problems/no-such-thing", "/users/../users/1", "/./users/", "/health/", "/%2e%2e/etc/passwd",
+		"/config", "/admin", "/problems/no-such-thing", "/users/../users/1", "/./users/", "/users/batch/1", "/users/batch//", "/users/by-email//ada@example.com", "/v1/users/1/by-email/x", "/health/", "/%2e%2e/etc/passwd",
 	}
 	for _, path := range paths {
 		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodHead, http.MethodDelete, http.MethodOptions} {
@@ -129,10 +144,12 @@ func TestContract_2_Methods(t *testing.T) {
 	t.Parallel()
 	svc := testkit.New(t, testkit.Options{})
 	svc.Create(t, ada)
+	const one = "DELETE GET HEAD OPTIONS PATCH PUT"
 	paths := map[string]string{
 		"/users/": "GET HEAD OPTIONS POST", "/users": "GET HEAD OPTIONS POST", "/v1/users/": "GET HEAD OPTIONS POST", "/v1/users": "GET HEAD OPTIONS POST",
-		"/users/1": "DELETE GET HEAD OPTIONS PUT", "/users/1/": "DELETE GET HEAD OPTIONS PUT", "/v1/users/1": "DELETE GET HEAD OPTIONS PUT",
-		"/v1/users/1/": "DELETE GET HEAD OPTIONS PUT", "/users/abc": "DELETE GET HEAD OPTIONS PUT", "/users/999": "DELETE GET HEAD OPTIONS PUT",
+		"/users/1": one, "/users/1/": one, "/v1/users/1": one, "/v1/users/1/": one, "/users/abc": one, "/users/999": one, "/users/batches": one,
+		"/users/batch": "OPTIONS POST", "/users/batch/": "OPTIONS POST", "/v1/users/batch": "OPTIONS POST", "/v1/users/batch/": "OPTIONS POST",
+		"/users/by-email/ada@example.com": "GET HEAD OPTIONS", "/v1/users/by-email/nobody/": "GET HEAD OPTIONS",
 		"/": "GET HEAD OPTIONS", "/health": "GET HEAD OPTIONS", "/livez": "GET HEAD OPTIONS", "/readyz": "GET HEAD OPTIONS",
 		"/problems/email-taken": "GET HEAD OPTIONS",
 	}
@@ -146,15 +163,21 @@ func TestContract_2_Methods(t *testing.T) {
 			}
 		}
 		t.Run("OPTIONS "+path+" is 204 with Allow", func(t *testing.T) {
-			allow(svc.Do(t, http.MethodOptions, path, "").Want(http.StatusNoContent))
+			answer := svc.Do(t, http.MethodOptions, path, "").Want(http.StatusNoContent)
+			allow(answer)
+			if tells := strings.Contains(answer.Header.Get("Accept-Patch"), "merge-patch"); tells != slices.Contains(allowed, http.MethodPatch) {
+				t.Errorf("Accept-Patch is %q (RFC 5789, section 3.1)", answer.Header.Get("Accept-Patch"))
+			}
 		})
 		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "PROPFIND", "get", "FOO", "QUERY"} {
 			if slices.Contains(allowed, method) || method == "CONNECT" { // CONNECT's target is no path
 				continue
 			}
 			t.Run(method+" "+path+" is 405 with Allow", func(t *testing.T) {
-				answer := svc.Exchange(t, method+" "+path+" HTTP/1.1")
-				answer.WantProblem(http.StatusMethodNotAllowed, "method_not_allowed")
+				answer := svc.Exchange(t, method+" "+path+" HTTP/1.1").Want(http.StatusMethodNotAllowed)
+				if method != http.MethodHead {
+					answer.WantProblem(http.StatusMethodNotAllowed, "method_not_allowed")
+				}
 				allow(answer)
 			})
 		}
@@ -169,7 +192,8 @@ func TestContract_2_Head(t *testing.T) {
 	}
 	paths := []string{
 		"/", "/health", "/livez", "/readyz", "/users/1", "/users/999", "/users/abc", "/users/", "/v1/users?limit=1000&include_total=true",
-		"/users/?limit=0", "/users/?skip=100000", "/nothing", "/problems/email-taken", "/problems/none",
+		"/users/?limit=0", "/users/?skip=100000", "/nothing", "/problems/email-taken", "/problems/none", "/users/batch",
+		"/users/by-email/case7@example.com", "/users/by-email/nobody@example.com", "/users/?sort=-name&q=ada&include_total=true", "/users/?sort=x",
 	}
 	for _, path := range paths {
 		t.Run(path, func(t *testing.T) {

@@ -33,6 +33,7 @@ func TestContract_3_MediaType(t *testing.T) {
 		t.Run("refuses "+media, func(t *testing.T) {
 			svc.Post(t, "/users/", ada, "Content-Type: "+media).WantProblem(http.StatusUnsupportedMediaType, "unsupported_media_type")
 			svc.Put(t, "/users/1", ada, "Content-Type: "+media).WantProblem(http.StatusUnsupportedMediaType, "unsupported_media_type")
+			svc.Post(t, "/users/batch", ada, "Content-Type: "+media).WantProblem(http.StatusUnsupportedMediaType, "unsupported_media_type")
 		})
 	}
 	t.Run("refuses two of them", func(t *testing.T) {
@@ -114,6 +115,9 @@ func TestContract_3_Malformed(t *testing.T) {
 		t.Run("400: "+says, func(t *testing.T) {
 			svc.Post(t, "/users/", body).WantProblem(http.StatusBadRequest, "malformed_json")
 			svc.Put(t, "/users/1", body).WantProblem(http.StatusBadRequest, "malformed_json")
+			svc.Patch(t, "/users/1", body).WantProblem(http.StatusBadRequest, "malformed_json")
+			svc.Post(t, "/users/batch", body).WantProblem(http.StatusBadRequest, "malformed_json")
+			svc.Batch(t, "", opUpdate(1, body)).WantProblem(http.StatusBadRequest, "malformed_json")
 		})
 	}
 	t.Run("400: an empty body", func(t *testing.T) {
@@ -250,7 +254,8 @@ func TestContract_3_Precedence(t *testing.T) {
 		})
 	}
 	t.Run("405 before everything", func(t *testing.T) {
-		svc.Do(t, http.MethodPatch, "/users/abc", large, "Content-Type: text/plain").WantProblem(http.StatusMethodNotAllowed, "method_not_allowed")
+		svc.Post(t, "/users/abc", large, "Content-Type: text/plain").WantProblem(http.StatusMethodNotAllowed, "method_not_allowed")
+		svc.Put(t, "/users/batch", large, "Content-Type: text/plain").WantProblem(http.StatusMethodNotAllowed, "method_not_allowed")
 	})
 	t.Run("422 before 409 on POST", func(t *testing.T) {
 		svc.Post(t, "/users/", invalid).WantInvalid("/name too_short")

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"userapi/models"
+	"userapi/repository"
 	"userapi/repository/memory"
 	"userapi/repository/repotest"
 	"userapi/tests/testkit"
@@ -138,6 +139,10 @@ func TestContract_3_NothingRejectedIsRepeated(t *testing.T) {
 		silent(svc.Get(t, "/users/?"+query+"=%zz"+secret))
 	}
 	silent(svc.Get(t, "/users/99", "X-Request-ID: "+secret+"\"<"))
+	silent(svc.Patch(t, "/users/1", `{"name":"\u0007`+secret+`","email":"`+secret+`","age":"`+secret+`","nick":"`+secret+`"}`))
+	silent(svc.Patch(t, "/users/1", `{}`, "If-Match: "+secret))
+	silent(svc.Patch(t, "/users/1", `{}`, `If-Match: "`+secret+`"`))
+	silent(svc.Post(t, "/users/", ada, keyed(secret+"é")))
 	silent(svc.Do(t, "X"+secret, "/users/", ""))
 }
 
@@ -155,7 +160,9 @@ func TestContract_3_Unavailable(t *testing.T) {
 			faults.At(repotest.Before, repotest.Any, 0, repotest.Fail(cause))
 			for _, answer := range []*testkit.Response{
 				svc.Get(t, "/users/"), svc.Get(t, "/users/1"), svc.Get(t, "/users/99"), svc.Post(t, "/users/", ada),
-				svc.Put(t, "/users/1", ada), svc.Put(t, "/users/99", ada), svc.Delete(t, "/users/1"),
+				svc.Put(t, "/users/1", ada), svc.Put(t, "/users/99", ada), svc.Delete(t, "/users/1"), svc.Patch(t, "/users/1", `{}`), svc.Patch(t, "/users/99", `{}`, "If-Match: *"),
+				svc.Get(t, "/users/by-email/ada@example.com"), svc.Get(t, "/users/?q=a&sort=-name"), svc.Batch(t, "", opDelete(1)), svc.Post(t, "/users/", ada, keyed("k")),
+				svc.Get(t, "/users/1", "If-None-Match: *"), svc.Delete(t, "/users/1", `If-Match: "7"`),
 			} {
 				answer.WantProblem(http.StatusServiceUnavailable, "unavailable")
 				if after := answer.Header.Get("Retry-After"); after == "" || strings.Trim(after, "0123456789") != "" || after == "0" {
@@ -170,6 +177,9 @@ func TestContract_3_Unavailable(t *testing.T) {
 			svc.Post(t, "/users/", `{`).Want(http.StatusBadRequest)
 			svc.Put(t, "/users/1", `{}`).Want(http.StatusUnprocessableEntity)
 			svc.Get(t, "/users/0").Want(http.StatusNotFound)
+			svc.Get(t, "/users/by-email/nobody").Want(http.StatusNotFound)
+			svc.Get(t, "/users/?sort=x").Want(http.StatusUnprocessableEntity)
+			svc.Batch(t, "", `{}`).Want(http.StatusUnprocessableEntity)
 			svc.Get(t, "/nothing").Want(http.StatusNotFound)
 
 			faults.Heal()
@@ -222,9 +232,15 @@ type panicking struct{ value any }
 
 func (p panicking) Create(context.Context, models.UserInput) (models.User, error) { panic(p.value) }
 func (p panicking) Get(context.Context, int64) (models.User, error)               { panic(p.value) }
+func (p panicking) GetByEmail(context.Context, string) (models.User, error)       { panic(p.value) }
 func (p panicking) List(context.Context, models.Query) (models.Page, error)       { panic(p.value) }
-func (p panicking) Delete(context.Context, int64) error                           { panic(p.value) }
-func (p panicking) Update(context.Context, int64, models.UserInput) (models.User, error) {
+func (p panicking) Delete(context.Context, int64, models.Match) error             { panic(p.value) }
+func (p panicking) Batch(context.Context, models.Batch) ([]models.Result, error)  { panic(p.value) }
+func (p panicking) Update(context.Context, int64, models.UserInput, models.Match) (models.User, error) {
+	panic(p.value)
+}
+
+func (p panicking) Patch(context.Context, int64, models.UserPatch, models.Match) (models.User, error) {
 	panic(p.value)
 }
 
@@ -242,7 +258,9 @@ func TestContract_3_Internal(t *testing.T) {
 			var bodies []string
 			for _, answer := range []*testkit.Response{
 				svc.Get(t, "/users/", "X-Request-ID: p"), svc.Get(t, "/users/1", "X-Request-ID: p"), svc.Post(t, "/users/", ada, "X-Request-ID: p"),
-				svc.Put(t, "/users/1", ada, "X-Request-ID: p"), svc.Delete(t, "/users/1", "X-Request-ID: p"),
+				svc.Put(t, "/users/1", ada, "X-Request-ID: p"), svc.Delete(t, "/users/1", "X-Request-ID: p"), svc.Patch(t, "/users/1", `{}`, "X-Request-ID: p"),
+				svc.Get(t, "/users/by-email/ada@example.com", "X-Request-ID: p"), svc.Post(t, "/users/batch", `{"operations":[{"op":"delete","id":1}]}`, "X-Request-ID: p"),
+				svc.Post(t, "/users/", ada, keyed("k"), "X-Request-ID: p"),
 			} {
 				problem := answer.WantProblem(http.StatusInternalServerError, "internal_error")
 				bodies = append(bodies, strings.ReplaceAll(string(answer.Body), problem.Instance, ""))
@@ -260,7 +278,8 @@ func TestContract_3_Internal(t *testing.T) {
 		svc := testkit.New(t, testkit.Options{Repository: faults})
 		faults.At(repotest.Before, repotest.Any, 0, repotest.Fail(errors.New("pq: syntax error at or near SELECT (SQLSTATE 42601) in users.go:17")))
 		for _, answer := range []*testkit.Response{
-			svc.Get(t, "/users/"), svc.Get(t, "/users/1"), svc.Post(t, "/users/", ada), svc.Put(t, "/users/1", ada), svc.Delete(t, "/users/1"),
+			svc.Get(t, "/users/"), svc.Get(t, "/users/1"), svc.Post(t, "/users/", ada), svc.Put(t, "/users/1", ada), svc.Delete(t, "/users/1"), svc.Patch(t, "/users/1", `{}`),
+			svc.Get(t, "/users/by-email/ada@example.com"), svc.Batch(t, "", opDelete(1)), svc.Batch(t, `"dry_run":true`, opDelete(1)), svc.Post(t, "/users/", ada, keyed("k")),
 		} {
 			answer.WantProblem(http.StatusInternalServerError, "internal_error")
 		}
@@ -283,8 +302,11 @@ func TestContract_3_ProblemPages(t *testing.T) {
 	t.Parallel()
 	svc := testkit.New(t, testkit.Options{MaxBodyBytes: 1024})
 	svc.Create(t, ada)
+	svc.Post(t, "/users/", `{"name":"Eve","email":"eve@example.com"}`, keyed("k"))
 	failures := []*testkit.Response{
-		svc.Post(t, "/users/", `{`), svc.Get(t, "/users/9"), svc.Get(t, "/nothing"), svc.Do(t, http.MethodPatch, "/users/1", ""),
+		svc.Post(t, "/users/", `{`), svc.Get(t, "/users/9"), svc.Get(t, "/nothing"), svc.Post(t, "/users/1", ""), svc.Delete(t, "/users/1", `If-Match: "9"`),
+		svc.Batch(t, "", opDelete(9)), svc.Batch(t, "", opCreate(ada)), svc.Batch(t, "", opCreate(`{}`)), svc.Post(t, "/users/", ada+" ", keyed("k")), inProgress(t),
+		testkit.New(t, testkit.Options{RequireIfMatch: true}).Delete(t, "/users/1"),
 		svc.Post(t, "/users/", ada), svc.Post(t, "/users/", strings.Repeat(" ", 2000)), svc.Post(t, "/users/", ada, "Content-Type: text/plain"),
 		svc.Get(t, "/users/x"), testkit.New(t, testkit.Options{Users: panicking{"x"}}).Get(t, "/users/1"),
 		testkit.New(t, testkit.Options{Starting: true}).Get(t, "/readyz"),
@@ -293,7 +315,8 @@ func TestContract_3_ProblemPages(t *testing.T) {
 		problem := failure.Problem()
 		t.Run(problem.Type, func(t *testing.T) {
 			page := svc.Get(t, problem.Type).Want(http.StatusOK).WantHeader("Content-Type", "application/json; charset=utf-8").Members()
-			if string(page["code"]) != quoted(problem.Code) || string(page["title"]) != quoted(problem.Title) || string(page["status"]) != fmt.Sprint(problem.Status) {
+			statuses := strings.Trim(string(page["other_statuses"]), "[]") + "," + string(page["status"])
+			if string(page["code"]) != quoted(problem.Code) || string(page["title"]) != quoted(problem.Title) || !strings.Contains(statuses, fmt.Sprint(problem.Status)) {
 				t.Errorf("the page says %s of %+v", page, problem)
 			}
 			html := svc.Get(t, problem.Type, "Accept: text/html").Want(http.StatusOK).WantHeader("Content-Type", "text/html; charset=utf-8").WantHeader("Vary", "Accept")
@@ -302,4 +325,17 @@ func TestContract_3_ProblemPages(t *testing.T) {
 			}
 		})
 	}
+}
+
+// inProgress returns the answer to a request whose key is that of another one, which runs.
+func inProgress(t *testing.T) *testkit.Response {
+	t.Helper()
+	return testkit.New(t, testkit.Options{Answers: busy{}}).Post(t, "/users/", ada, keyed("k"))
+}
+
+// busy is an IdempotencyRepository of whose every key the request still runs.
+type busy struct{ lost }
+
+func (busy) Begin(context.Context, string, repository.Fingerprint) (models.Answer, bool, error) {
+	return models.Answer{}, false, models.ErrRequestInProgress
 }

@@ -11,7 +11,7 @@ import (
 func TestContract_6_RequestID(t *testing.T) {
 	t.Parallel()
 	svc := testkit.New(t, testkit.Options{})
-	paths := []string{"/", "/health", "/users/", "/users/9", "/users/x", "/nothing"}
+	paths := []string{"/", "/health", "/users/", "/users/9", "/users/x", "/users/by-email/x", "/users/batch", "/nothing"}
 	for _, id := range []string{"a", "0af7651916cd43dd8448eb211c80319c", "A.b_c-9", strings.Repeat("x", 128), "...", "-"} {
 		t.Run("a sane one is kept: "+id, func(t *testing.T) {
 			for _, path := range paths {
@@ -53,7 +53,11 @@ func TestContract_6_Caching(t *testing.T) {
 	for says, answer := range map[string]*testkit.Response{
 		"a user": svc.Get(t, "/users/1"), "a page": svc.Get(t, "/v1/users"), "a failure": svc.Get(t, "/users/9"),
 		"an invalid request": svc.Get(t, "/users/x"), "a creation": svc.Post(t, "/users/", `{"name":"G","email":"g@example.com"}`),
-		"a clash": svc.Post(t, "/users/", ada), "a change": svc.Put(t, "/users/1", ada), "a deletion": svc.Delete(t, "/users/1"),
+		"a clash": svc.Post(t, "/users/", ada), "a change": svc.Put(t, "/users/1", ada), "a patch": svc.Patch(t, "/users/1", `{}`),
+		"a stale change": svc.Patch(t, "/users/1", `{}`, `If-Match: "9"`), "a user who has not changed": svc.Get(t, "/users/1", "If-None-Match: *"),
+		"a user by address": svc.Get(t, "/users/by-email/ada@example.com"), "nobody by address": svc.Get(t, "/users/by-email/nobody@example.com"),
+		"a batch": svc.Batch(t, "", opPatch(1, `{}`)), "a batch in parts": svc.Batch(t, `"mode":"independent"`, opDelete(9)), "a rejected batch": svc.Batch(t, "", opDelete(9)),
+		"the total": svc.Head(t, "/users/?include_total=true"), "a deletion": svc.Delete(t, "/users/1"),
 	} {
 		t.Run(says+" is nobody else's and must be asked for anew", func(t *testing.T) {
 			answer.WantHeader("Cache-Control", "private, no-cache")

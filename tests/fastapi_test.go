@@ -31,6 +31,9 @@ const (
 	byID           = "contract 2: an id that is not a decimal integer is 422"
 	byFarID        = "contract 2: an id past 2^63-1 is 422"
 	byParameters   = "contract 4: unknown and repeated parameters are 422"
+	byVersions     = "contract 3: If-Match and If-None-Match are heeded"
+	byFilters      = "contract 4: lists are filtered and sorted"
+	byBatches      = "contract 5: a batch is a route of its own"
 	byRoutes       = "contract 2: never redirected; HEAD and OPTIONS exist"
 	byEmail        = "contract 1: display names are refused"
 	bySize         = "contract 3: nesting and size are bounded"
@@ -104,7 +107,20 @@ func habits() []habit {
 		{"PUT without an age", "PUT /users/1", `{"name":"Ada","email":"b@example.com"}`, nil, 200, 200, ""},
 		{"PUT of an unknown id", "PUT /users/99", `{"name":"Ada","email":"b@example.com"}`, nil, 404, 404, ""},
 		{"DELETE of the list", "DELETE /users/", "", nil, 405, 405, ""},
-		{"PATCH", "PATCH /users/1", `{}`, nil, 405, 405, ""},
+		{"a patch", "PATCH /users/1", `{"age":40}`, nil, 200, 200, ""}, // with model_dump(exclude_unset=True), as its manual has it
+		{"a patch of nothing", "PATCH /users/1", `{}`, nil, 200, 200, ""},
+		{"a patch that clears the age", "PATCH /users/1", `{"age":null}`, nil, 200, 200, ""},
+		{"a patch that clears the name", "PATCH /users/1", `{"name":null}`, nil, 422, 422, ""},
+		{"a patch declared as one", "PATCH /users/1", `{"age":40}`, []string{"Content-Type: application/merge-patch+json"}, 200, 200, ""},
+		{"a patch of another kind", "PATCH /users/1", `[]`, []string{"Content-Type: application/json-patch+json"}, 422, 415, byMedia},
+		{"a patch with an extra member", "PATCH /users/1", `{"extra":1}`, nil, 200, 422, byMembers},
+		{"a patch of an unknown id", "PATCH /users/99", `{"age":40}`, nil, 404, 404, ""},
+		{"a condition that does not hold", "PUT /users/1", ada, []string{`If-Match: "9"`}, 200, 412, byVersions},
+		{"a condition that is none", "PUT /users/1", ada, []string{`If-Match: 1`}, 200, 422, byVersions},
+		{"a version that the client has", "GET /users/1", "", []string{`If-None-Match: "1"`}, 200, 304, byVersions},
+		{"a batch", "POST /users/batch", `{"operations":[{"op":"delete","id":1}]}`, nil, 405, 200, byBatches},
+		{"a batch in parts", "POST /users/batch", `{"mode":"independent","operations":[{"op":"delete","id":1}]}`, nil, 405, 207, byBatches},
+		{"a batch without its last slash", "POST /users/batch/", `{"operations":[{"op":"delete","id":1}]}`, nil, 404, 200, byRoutes},
 		{"HEAD", "HEAD /users/1", "", nil, 405, 200, byRoutes},
 		{"OPTIONS", "OPTIONS /users/", "", nil, 405, 204, byRoutes},
 		get("/users", 307, 200, byRoutes),
@@ -150,6 +166,16 @@ func habits() []habit {
 		get("/users/?include_total=2", 422, 422, ""),
 		get("/users/?include_total=", 422, 422, ""),
 		get("/users/?include_total=%20true", 422, 422, ""),
+		get("/users/?age=36", 200, 200, ""),
+		get("/users/?age=x", 200, 422, byFilters),
+		get("/users/?sort=-name", 200, 200, ""),
+		get("/users/?sort=colour", 200, 422, byFilters),
+		get("/users/?order_by=name", 200, 422, byParameters),
+		get("/users/?ids=1,2", 200, 200, ""),
+		get("/users/?ids=1&ids=2", 200, 422, byParameters),
+		get("/users/?created_after=2026-01-01", 200, 422, byFilters),
+		get("/users/by-email/ada@example.com", 404, 200, "contract 4: users can be found by address"),
+		get("/users/by-email/eve@example.com", 404, 404, ""),
 		get("/nothing", 404, 404, ""),
 	}
 }

@@ -69,7 +69,12 @@ func routes(t *testing.T) []string {
 	}
 	var lines []string
 	for _, route := range router.Routes() {
-		lines = append(lines, route.Method+" "+route.Path)
+		line := route.Method + " " + route.Path
+		if before, name, ok := strings.Cut(line, "/*"); ok { // it stands with and without the slash at its end
+			lines = append(lines, before+"/:"+name+"/")
+			line = before + "/:" + name
+		}
+		lines = append(lines, line)
 	}
 	slices.Sort(lines)
 	return lines
@@ -124,7 +129,9 @@ func TestOpenAPI_Examples(t *testing.T) {
 			for name, body := range requestBodies(t, op) {
 				t.Run(id+"/"+name, func(t *testing.T) {
 					service := testkit.New(t, testkit.Options{})
-					service.Create(t, `{"name":"Somebody","email":"somebody@example.com"}`)
+					for _, name := range []string{"Grace", "Alan", "Mary"} { // whom the examples speak of
+						service.Create(t, fmt.Sprintf(`{"name":%q,"email":"%s@example.com"}`, name, strings.ToLower(name)))
+					}
 					answer := service.Do(t, op.method, target(t, op), body)
 					if answer.Status >= 300 {
 						t.Errorf("status %d: %s", answer.Status, answer.Body)
@@ -217,6 +224,32 @@ func TestOpenAPI_Document(t *testing.T) {
 				if failure := status >= "400"; failure != refused || failure && len(response.Value.Content) != 1 {
 					t.Errorf("%s: %s has the media types %v", id, status, slices.Collect(maps.Keys(response.Value.Content)))
 				}
+			}
+		}
+	})
+
+	t.Run("the service knows the parameters that the document declares", func(t *testing.T) {
+		_, doc := description(t)
+		service := testkit.New(t, testkit.Options{})
+		declared := []string{}
+		for _, parameter := range operations(doc)["listUsers"].Parameters {
+			declared = append(declared, parameter.Value.Name)
+			answer := service.Get(t, "/users/?"+parameter.Value.Name+"=%07").Want(http.StatusUnprocessableEntity)
+			if fault := answer.Problem().Errors[0]; fault.Code == "unknown_parameter" || *fault.Parameter != parameter.Value.Name {
+				t.Errorf("the service says of %s: %s", parameter.Value.Name, fault)
+			}
+		}
+		slices.Sort(declared)
+		want := strings.Fields("age age_max age_min created_after created_before cursor email ids include_total limit name q skip sort updated_after")
+		if !slices.Equal(declared, want) {
+			t.Errorf("the document declares the parameters %q, contract 4 has %q", declared, want)
+		}
+		for id, header := range map[string]string{
+			"createUser": "Idempotency-Key", "batchUsers": "Idempotency-Key", "getUser": "If-None-Match", "getUserByEmail": "If-None-Match",
+			"replaceUser": "If-Match", "patchUser": "If-Match", "deleteUser": "If-Match",
+		} {
+			if operations(doc)[id].Parameters.GetByInAndName(openapi3.ParameterInHeader, header) == nil {
+				t.Errorf("%s does not declare %s", id, header)
 			}
 		}
 	})

@@ -19,31 +19,42 @@ type machine struct {
 	svc    *testkit.Service
 	users  map[int64]testkit.User
 	lastID int64
+	// keys counts the idempotency keys that the service has seen.
+	keys *int
 }
 
 // TestUsers_Machine lets rapid do whatever a client may do, in any order.
 func TestUsers_Machine(t *testing.T) {
 	t.Parallel()
 	svc := testkit.New(t, testkit.Options{})
-	last := int64(0)
+	last, keys := int64(0), 0
 	rapid.Check(t, func(t *rapid.T) {
-		m := &machine{svc: svc, users: map[int64]testkit.User{}, lastID: last}
+		defer empty(t, svc)
+		m := &machine{svc: svc, users: map[int64]testkit.User{}, lastID: last, keys: &keys}
 		t.Repeat(map[string]func(*rapid.T){
 			"create":  m.create,
 			"get":     m.get,
 			"put":     m.put,
 			"putBack": m.putBack,
+			"patch":   m.patch,
 			"delete":  m.delete,
+			"byEmail": m.byEmail,
+			"retry":   m.retry,
 			"skip":    m.skip,
 			"walk":    m.walk,
 			"garbage": m.garbage,
 			"":        m.check,
 		})
-		for id := range m.users {
-			svc.Delete(t, m.path(id)).Want(http.StatusNoContent)
-		}
 		last = m.lastID
 	})
+}
+
+// empty deletes every user of a service, so that the next case of rapid begins anew, also after one that
+// has failed.
+func empty(t *rapid.T, svc *testkit.Service) {
+	for _, user := range everybody(t, svc) {
+		svc.Delete(t, fmt.Sprintf("/users/%d", user.ID)).Want(http.StatusNoContent)
+	}
 }
 
 // input draws what a client sets, from few addresses so that they clash.
@@ -110,15 +121,55 @@ func (m *machine) same(t *rapid.T, id int64, answer *testkit.Response) {
 func (m *machine) put(t *rapid.T) {
 	id := m.id(t)
 	name, email, age, body := m.input(t)
-	answer := m.svc.Put(t, m.path(id), body)
+	condition, holds := m.condition(t, id)
+	m.changed(t, id, m.svc.Put(t, m.path(id), body, condition), holds, func(user *testkit.User) {
+		user.Name, user.Email, user.Age = name, email, age
+	})
+}
+
+// patch changes one member.
+func (m *machine) patch(t *rapid.T) {
+	id := m.id(t)
+	name, email, age, body := m.input(t)
+	change := func(user *testkit.User) { user.Name = name }
+	switch rapid.IntRange(0, 2).Draw(t, "member") {
+	case 0:
+		body = fmt.Sprintf(`{"name":%s}`, quoted(name))
+	case 1:
+		body, change = fmt.Sprintf(`{"email":%s}`, quoted(email)), func(user *testkit.User) { user.Email = email }
+	case 2:
+		text, _ := json.Marshal(map[string]any{"age": age})
+		body, change = string(text), func(user *testkit.User) { user.Age = age }
+	}
+	condition, holds := m.condition(t, id)
+	m.changed(t, id, m.svc.Patch(t, m.path(id), body, condition), holds, change)
+}
+
+// condition draws an If-Match, or none, and says whether it holds for the user.
+func (m *machine) condition(t *rapid.T, id int64) (line string, holds bool) {
+	version := rapid.SampledFrom([]int64{0, 0, -1, 1, 2, 3}).Draw(t, "version")
+	switch version {
+	case 0:
+		return "If-Match:", true
+	case -1:
+		return "If-Match: *", true
+	}
+	return fmt.Sprintf(`If-Match: "%d"`, version), m.users[id].Version == version
+}
+
+// changed holds the answer to a change against the model, which takes it on.
+func (m *machine) changed(t *rapid.T, id int64, answer *testkit.Response, holds bool, change func(*testkit.User)) {
 	old, exists := m.users[id]
+	want := old
+	change(&want)
 	switch {
-	case exists && m.taken(id, email):
+	case exists && !holds:
+		answer.WantHeader("ETag", fmt.Sprintf(`"%d"`, old.Version)).WantProblem(http.StatusPreconditionFailed, "precondition_failed")
+		return
+	case exists && m.taken(id, want.Email):
 		answer.WantProblem(http.StatusConflict, "email_taken")
 		return
 	case exists:
-		want := old
-		want.Name, want.Email, want.Age = name, email, age
 		if !want.Equal(old) {
 			now := answer.Want(http.StatusOK).User()
 			if now.UpdatedAt <= old.UpdatedAt {
@@ -129,6 +180,38 @@ func (m *machine) put(t *rapid.T) {
 		m.users[id] = want
 	}
 	m.same(t, id, answer)
+}
+
+// byEmail looks somebody up by an address in any case.
+func (m *machine) byEmail(t *rapid.T) {
+	_, email, _, _ := m.input(t)
+	answer := m.svc.Get(t, "/users/by-email/"+email)
+	for id := range m.users {
+		if m.taken(0, email) && !m.taken(id, email) { // nobody else has it
+			m.same(t, id, answer)
+			return
+		}
+	}
+	answer.WantProblem(http.StatusNotFound, "user_not_found")
+}
+
+// retry creates a user under a key and sends that again.
+func (m *machine) retry(t *rapid.T) {
+	name, email, age, body := m.input(t)
+	*m.keys++
+	key := keyed(fmt.Sprintf("machine %d", *m.keys))
+	answer := m.svc.Post(t, "/users/", body, key)
+	if m.taken(0, email) {
+		answer.WantProblem(http.StatusConflict, "email_taken")
+		m.svc.Post(t, "/users/", body, key).WantProblem(http.StatusConflict, "email_taken")
+		return
+	}
+	user := answer.Want(http.StatusCreated).User()
+	if user.Name != name || user.Email != email || (user.Age == nil) != (age == nil) {
+		t.Fatalf("created %+v of %s", user, body)
+	}
+	m.users[user.ID], m.lastID = user, user.ID
+	replayed(t, m.svc.Post(t, "/users/", body, key), answer)
 }
 
 // putBack puts what was read, which changes nothing.
@@ -142,9 +225,14 @@ func (m *machine) putBack(t *rapid.T) {
 
 func (m *machine) delete(t *rapid.T) {
 	id := m.id(t)
-	answer := m.svc.Delete(t, m.path(id))
-	if _, exists := m.users[id]; !exists {
+	condition, holds := m.condition(t, id)
+	answer := m.svc.Delete(t, m.path(id), condition)
+	switch _, exists := m.users[id]; {
+	case !exists:
 		answer.WantProblem(http.StatusNotFound, "user_not_found")
+		return
+	case !holds:
+		answer.WantProblem(http.StatusPreconditionFailed, "precondition_failed")
 		return
 	}
 	answer.Want(http.StatusNoContent)

@@ -33,6 +33,10 @@ type bench struct {
 	bare    string
 	naive   string
 
+	// The large stores, which some parts share. Both are nil until one of them asks.
+	indexed *process // with every index in use
+	plain   *process // with those alone that the service always has, until it is the other store of the writers
+
 	started []*process
 	answers int64         // what the service answered over all its processes so far
 	logged  int64         // the lines that its request logs hold for them
@@ -46,13 +50,17 @@ type part struct {
 	measure func(*bench, context.Context) error
 }
 
-// parts are measured in this order, each by processes of its own.
+// parts are measured in this order. Each has processes of its own, but for the large stores.
 func parts() []part {
 	return []part{
 		{"start", (*bench).measureStart},
 		{"ratio", (*bench).measureRatios},
 		{"create", (*bench).measureCreate},
+		{"memory", (*bench).measureMemory},
 		{"growth", (*bench).measureGrowth},
+		{"pages", (*bench).measurePages},
+		{"search", (*bench).measureSearch},
+		{"writers", (*bench).measureWriters},
 	}
 }
 
@@ -85,6 +93,9 @@ func (b *bench) measure(ctx context.Context) (err error) {
 		if err := p.measure(b, ctx); err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
+	}
+	for _, p := range b.started {
+		b.stop(p)
 	}
 	b.reportLog()
 	if b.driven > 0 {

@@ -168,7 +168,7 @@ func TestReport(t *testing.T) {
 func TestParseFlags(t *testing.T) {
 	t.Run("quick lowers what takes long", func(t *testing.T) {
 		opt, err := parseFlags([]string{"-quick"}, io.Discard)
-		if err != nil || opt.rounds != 2 || opt.seconds != 1 || opt.size != 100_000 {
+		if err != nil || opt.rounds != 2 || opt.seconds != 1 || opt.size != 100_000 || opt.brief != 100*time.Millisecond || opt.warmup != 0 {
 			t.Errorf("options %+v, %v", opt, err)
 		}
 	})
@@ -178,7 +178,7 @@ func TestParseFlags(t *testing.T) {
 			t.Errorf("options %+v, %v", opt, err)
 		}
 	})
-	for _, args := range [][]string{{"-only", "speed"}, {"-rounds", "0"}, {"-users", "10"}, {"extra"}} {
+	for _, args := range [][]string{{"-only", "speed"}, {"-rounds", "0"}, {"-users", "999"}, {"extra"}} {
 		t.Run("refused: "+strings.Join(args, " "), func(t *testing.T) {
 			if _, err := parseFlags(args, io.Discard); err == nil {
 				t.Error("accepted")

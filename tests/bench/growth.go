@@ -6,23 +6,12 @@ import (
 	"strconv"
 )
 
-// issueSize is the number of users that the goal of the memory row is stated for; with fewer, the
-// resident size of the program itself would be shared by too few.
-const issueSize = 1_000_000
-
-// measureGrowth asks whether a store a thousand times larger costs more per request, and what a
-// user costs in memory.
+// measureGrowth asks whether a store a thousand times larger costs more per request.
 func (b *bench) measureGrowth(ctx context.Context) error {
-	naive, err := b.grown(ctx, b.launchNaive(), nil)
+	large, err := b.largePlain(ctx)
 	if err != nil {
 		return err
 	}
-	b.stop(naive)
-	large, err := b.grown(ctx, b.launchService(), atMost(400))
-	if err != nil {
-		return err
-	}
-	defer b.stop(large)
 	small, err := b.seeded(ctx, b.launchService(), b.opt.users)
 	if err != nil {
 		return err
@@ -39,38 +28,6 @@ func (b *bench) measureGrowth(ctx context.Context) error {
 	})
 	b.stop(small)
 	return b.createGrowth(ctx, large)
-}
-
-// grown starts a server, fills it to the large size and reports its memory.
-func (b *bench) grown(ctx context.Context, l launch, g *goal) (*process, error) {
-	p, err := b.start(ctx, l)
-	if err != nil {
-		return nil, err
-	}
-	idle, _, err := p.memory()
-	if err != nil {
-		return nil, err
-	}
-	b.say("seeding %s with %d users", p.name, b.opt.size)
-	took, err := b.seed(ctx, p, b.opt.size)
-	if err != nil {
-		return nil, err
-	}
-	rss, peak, err := p.memory()
-	if err != nil {
-		return nil, err
-	}
-	if b.opt.size < issueSize {
-		g = nil
-	}
-	users := float64(b.opt.size)
-	b.report.add(row{
-		name: fmt.Sprintf("%s: resident bytes per user at %d", p.name, b.opt.size), unit: asBytes, goal: g,
-		values: []float64{float64(rss) / users},
-		note: fmt.Sprintf("without the idle size %.0f B, at the peak %.0f B; seeded in %.1f s",
-			float64(rss-idle)/users, float64(peak)/users, took.Seconds()),
-	})
-	return p, nil
 }
 
 // growthRow prints how many times dearer a request is in the large store.

@@ -4,6 +4,7 @@
 --        wrk -s load.lua URL -- id USERS SEED           GET a random user of 1..USERS
 --        wrk -s load.lua URL -- skip USERS LIMIT SEED   GET a page at a random skip
 --        wrk -s load.lua URL -- create RUN              POST users whose addresses no other RUN has
+--        wrk -s load.lua URL -- patch FILE              PATCH users of whom FILE has id, version and age
 --
 -- Requests are built as raw text: wrk.format costs more than the server's answer.
 -- In the mode "fixed" no `request` is defined, so wrk repeats one prepared text without any Lua.
@@ -44,6 +45,33 @@ local function create(run)
   end
 end
 
+-- Each user is in the queue or under way: after an answer it goes to the end of the queue, with the
+-- version that the next If-Match must have. The age always changes, or the version would not.
+local function patch(file)
+  local tail = " HTTP/1.1\r\nHost: " .. wrk.host .. ":" .. wrk.port ..
+    "\r\nContent-Type: application/merge-patch+json\r\nIf-Match: \""
+  local ids, versions, ages = {}, {}, {}
+  local first, last = 1, 0
+  for line in io.lines(file) do
+    last = last + 1
+    ids[last], versions[last], ages[last] = line:match("(%d+) (%d+) (%d+)")
+  end
+  request = function()
+    local id, version, age = ids[first], versions[first], ages[first]
+    ids[first], versions[first], ages[first] = nil, nil, nil
+    first = first + 1
+    local body = '{"age":' .. age % 150 + 1 .. "}"
+    return "PATCH /users/" .. id .. tail .. version .. '"\r\nContent-Length: ' .. #body .. "\r\n\r\n" .. body
+  end
+  response = function(status, headers, body)
+    local id, age, version = body:match('"id":(%d+),.*"age":(%w+),.*"version":(%d+)')
+    if id then
+      last = last + 1
+      ids[last], versions[last], ages[last] = id, version, tonumber(age) or 0
+    end
+  end
+end
+
 function init(args)
   local mode = args[1]
   if mode == "id" then
@@ -54,6 +82,8 @@ function init(args)
     request = by_skip(tonumber(args[2]), tonumber(args[3]))
   elseif mode == "create" then
     request = create(tonumber(args[2]))
+  elseif mode == "patch" then
+    patch(args[2])
   elseif mode ~= "fixed" then
     error("unknown mode: " .. tostring(mode))
   end

@@ -25,13 +25,21 @@ const (
 	exitUsage  = 2
 )
 
+// fewestUsers is how many seeds it takes until every filter that is measured fills a page.
+const fewestUsers = 1000
+
 // options are the flags, after -quick has been applied.
 type options struct {
-	rounds   int
-	seconds  int
-	users    int
-	size     int
-	starts   int
+	rounds  int
+	seconds int
+	users   int
+	size    int
+	starts  int
+	warmup  int // seconds of load before a row is measured
+	// brief is the length of a run in the parts that have many rows. Many short runs in turn tell more
+	// on a busy machine than few long ones.
+	brief    time.Duration
+	spread   int // different requests that a row about lists cycles through
 	only     []string
 	service  string
 	markdown bool
@@ -83,11 +91,11 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	fs.IntVar(&opt.rounds, "rounds", 5, "`rounds` per row; the order of the servers alternates")
-	fs.IntVar(&opt.seconds, "seconds", 3, "`seconds` of load per server and round")
+	fs.IntVar(&opt.seconds, "seconds", 2, "`seconds` of load per server and round")
 	fs.IntVar(&opt.users, "users", 1000, "`users` in the store for the rows against the baselines")
-	fs.IntVar(&opt.size, "size", 1_000_000, "`users` in the large store of the growth and memory rows")
+	fs.IntVar(&opt.size, "size", 1_000_000, "`users` in the large store of the rows about size")
 	fs.IntVar(&opt.starts, "starts", 15, "`starts` to take the median start from")
-	fs.BoolVar(&quick, "quick", false, "a look in about a minute: 2 rounds of 1 s, 100000 users, 5 starts")
+	fs.BoolVar(&quick, "quick", false, "a look in about a minute: 2 rounds of 1 s at most, 100000 users, 5 starts, no warm-up")
 	fs.StringVar(&only, "only", strings.Join(partNames(), ","), "comma list of the `parts` to measure")
 	fs.StringVar(&opt.service, "service", "", "measure this `binary` instead of building the service")
 	fs.BoolVar(&opt.markdown, "markdown", false, "print Markdown tables")
@@ -96,6 +104,8 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	if err := fs.Parse(args); err != nil {
 		return options{}, err
 	}
+	opt.warmup, opt.spread = 1, 1000
+	opt.brief = time.Duration(opt.seconds) * time.Second / 6
 	if quick {
 		opt.hurry(fs)
 	}
@@ -111,6 +121,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 func (o *options) hurry(fs *flag.FlagSet) {
 	set := make(map[string]bool)
 	fs.Visit(func(f *flag.Flag) { set[f.Name] = true })
+	o.warmup, o.spread, o.brief = 0, 200, 100*time.Millisecond
 	quick := []struct {
 		name   string
 		option *int
@@ -134,8 +145,8 @@ func (o options) validate(extra int) error {
 		return errors.New("no arguments are expected, only flags")
 	case o.rounds < 1 || o.seconds < 1 || o.starts < 1:
 		return errors.New("-rounds, -seconds and -starts must be at least 1")
-	case o.users < pageLimit || o.size < o.users:
-		return fmt.Errorf("-users must be at least %d, and -size at least -users", pageLimit)
+	case o.users < fewestUsers || o.size < o.users:
+		return fmt.Errorf("-users must be at least %d, and -size at least -users", fewestUsers)
 	}
 	return nil
 }

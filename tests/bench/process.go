@@ -30,6 +30,7 @@ type process struct {
 	errors  string        // file that takes stderr
 	startup time.Duration // from exec to the first answer
 	exited  chan struct{}
+	idle    int64 // resident bytes then
 	answers int64 // requests that it is known to have answered
 	users   int64 // users that it has acknowledged
 	stopped bool
@@ -105,7 +106,8 @@ func (b *bench) attempt(ctx context.Context, l launch) (*process, error) {
 		return nil, err
 	}
 	p.startup = time.Since(begin)
-	return p, nil
+	p.idle, _, err = p.memory()
+	return p, err
 }
 
 // plainEnv is our environment without what would change the service's configuration.

@@ -31,25 +31,42 @@ func (b *bench) measureRatios(ctx context.Context) error {
 	}
 	defer b.stop(naive)
 
+	const filteredPath = "/users/?age_min=30&sort=-created_at&limit=50"
+	bareFiltered, err := b.startBare(ctx, service, userPath, filteredPath)
+	if err != nil {
+		return err
+	}
+	defer b.stop(bareFiltered)
+
 	servers := []*process{service, bare, naive}
 	b.readRows(ctx, "GET /users/{id}", userPath, servers, atLeast(0.85))
 	b.readRows(ctx, "GET /users/?limit=50", pagePath, servers, atLeast(0.75))
+	b.readRows(ctx, "GET "+filteredPath, filteredPath, []*process{service, bareFiltered, naive}, nil)
+	const patch = "PATCH /users/{id} with If-Match"
+	outs, err := b.patchInTurns(ctx, patch, servers)
+	b.ratioRows(patch, servers, outs, row{goal: nil, err: err})
 	return ctx.Err()
 }
 
 func (b *bench) readRows(ctx context.Context, name, path string, servers []*process, g *goal) {
-	against := row{name: name + " / bare static", unit: asRatio, goal: g}
-	beside := row{name: name + " / naive", unit: asRatio}
 	loads, err := fixedLoads(ctx, path, servers)
+	var outs [][]outcome
 	if err == nil {
-		var outs [][]outcome
-		if outs, err = b.alternate(ctx, name, servers, loads); err == nil {
-			against.values, beside.values = ratios(outs[0], outs[1]), ratios(outs[0], outs[2])
-			against.note, beside.note = cpuNote(outs[0], outs[1]), "for information; "+cpuNote(outs[0], outs[2])
-			b.report.context(name, names(servers), outs)
-		}
+		outs, err = b.alternate(ctx, name, servers, loads)
 	}
-	against.err, beside.err = err, err
+	b.ratioRows(name, servers, outs, row{goal: g, err: err})
+}
+
+// ratioRows sets the outcomes of the service, the first server, beside those of bare Gin and of the
+// naive service. The row says what is wrong with them and what the first ratio is to be.
+func (b *bench) ratioRows(name string, servers []*process, outs [][]outcome, r row) {
+	against := row{name: name + " / bare static", unit: asRatio, goal: r.goal, err: r.err}
+	beside := row{name: name + " / naive", unit: asRatio, err: r.err}
+	if r.err == nil {
+		against.values, beside.values = ratios(outs[0], outs[1]), ratios(outs[0], outs[2])
+		against.note, beside.note = cpuNote(outs[0], outs[1]), "for information; "+cpuNote(outs[0], outs[2])
+		b.report.context(name, names(servers), outs)
+	}
 	b.report.add(against, beside)
 }
 

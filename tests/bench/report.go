@@ -37,6 +37,7 @@ func (g goal) reached(value float64) bool {
 func asRatio(v float64) string     { return fmt.Sprintf("%.2f", v) }
 func asBytes(v float64) string     { return fmt.Sprintf("%.0f B", v) }
 func asMillis(v float64) string    { return fmt.Sprintf("%.1f ms", v) }
+func asLatency(v float64) string   { return fmt.Sprintf("%.2f ms", v) }
 func asMegabytes(v float64) string { return fmt.Sprintf("%.1f MB", v/1e6) }
 
 // row is one result: a value per round, judged by the median. With err it could not be measured.
@@ -102,10 +103,18 @@ func (r *report) context(name string, servers []string, outs [][]outcome) {
 		r.contexts = append(r.contexts, []string{
 			name, server, fmt.Sprintf("%.0f", median(rates)),
 			fmt.Sprintf("%.0f us", median(latencies(outs[i]))), fmt.Sprintf("%.1f ms", float64(p99)/1e3),
-			fmt.Sprintf("%.1f us", median(costs(outs[i]))), fmt.Sprintf("%.0f %%", median(busy)),
+			unlessZero("%.1f us", median(costs(outs[i]))), unlessZero("%.0f %%", median(busy)),
 			fmt.Sprint(answers),
 		})
 	}
+}
+
+// unlessZero leaves the cell of what was not measured empty.
+func unlessZero(format string, value float64) string {
+	if value == 0 {
+		return ""
+	}
+	return fmt.Sprintf(format, value)
 }
 
 // describe notes the circumstances that a reader must know.
@@ -151,7 +160,7 @@ func (r *report) print(w io.Writer, markdown bool) {
 	}
 	fmt.Fprint(w, "\nContext: absolute figures of this machine on this day; the ratios above are the result.\n\n")
 	table(w, []string{
-		"row", "server", "answers/s", "p50", "worst p99", "server CPU/answer", "wrk busy", "answers",
+		"row", "server", "answers/s", "p50", "worst p99", "server CPU/answer", "generator busy", "answers",
 	}, r.contexts)
 }
 

@@ -11,7 +11,11 @@ import (
 	"time"
 )
 
-const wrkConnections = 32
+const (
+	wrkConnections = 32
+	// answerWithin is how long a run may take beyond its length.
+	answerWithin = 15 * time.Second
+)
 
 // load is one kind of traffic: a path, a mode of load.lua with its arguments, and the fewest bytes
 // that a right answer can have.
@@ -36,7 +40,7 @@ type outcome struct {
 	Status   int64 `json:"status"`
 
 	server    time.Duration // CPU time of the server during the run
-	generator time.Duration // CPU time of wrk
+	generator time.Duration // CPU time of wrk, or of this program where it sends the load itself
 }
 
 func (o outcome) rate() float64 { return float64(o.Requests) / (float64(o.Micros) / 1e6) }
@@ -64,8 +68,36 @@ func (o outcome) fault(minBytes int) error {
 
 // drive runs wrk once against p. A run with faulty answers is an error.
 func (b *bench) drive(ctx context.Context, p *process, l load, seconds int) (outcome, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(seconds)*time.Second+15*time.Second)
+	out, err := b.metered(p, func() (outcome, error) { return b.runWrk(ctx, p.addr, l, seconds) })
+	if err != nil {
+		return outcome{}, err
+	}
+	p.answers += out.Requests
+	if err := out.fault(l.minBytes); err != nil {
+		return out, fmt.Errorf("%s %s: %w", p.name, l.path, err)
+	}
+	return out, nil
+}
+
+func (b *bench) runWrk(ctx context.Context, addr string, l load, seconds int) (outcome, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(seconds)*time.Second+answerWithin)
 	defer cancel()
+	args := append([]string{
+		"-t1", "-c" + strconv.Itoa(wrkConnections), "-d" + strconv.Itoa(seconds) + "s",
+		"-s", b.script, "http://" + addr + l.path, "--", l.mode,
+	}, l.args...)
+	cmd := exec.CommandContext(ctx, "wrk", args...)
+	text, err := cmd.CombinedOutput()
+	if err != nil {
+		return outcome{}, fmt.Errorf("wrk: %w\n%s", err, bytes.TrimSpace(text))
+	}
+	out, err := parseOutcome(text)
+	out.generator = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	return out, err
+}
+
+// metered adds to the outcome of a run what CPU time p took, and counts what others took meanwhile.
+func (b *bench) metered(p *process, run func() (outcome, error)) (outcome, error) {
 	before, err := p.cpu()
 	if err != nil {
 		return outcome{}, err
@@ -74,16 +106,7 @@ func (b *bench) drive(ctx context.Context, p *process, l load, seconds int) (out
 	if err != nil {
 		return outcome{}, err
 	}
-	args := append([]string{
-		"-t1", "-c" + strconv.Itoa(wrkConnections), "-d" + strconv.Itoa(seconds) + "s",
-		"-s", b.script, "http://" + p.addr + l.path, "--", l.mode,
-	}, l.args...)
-	cmd := exec.CommandContext(ctx, "wrk", args...)
-	text, err := cmd.CombinedOutput()
-	if err != nil {
-		return outcome{}, fmt.Errorf("wrk: %w\n%s", err, bytes.TrimSpace(text))
-	}
-	out, err := parseOutcome(text)
+	out, err := run()
 	if err != nil {
 		return outcome{}, err
 	}
@@ -96,13 +119,8 @@ func (b *bench) drive(ctx context.Context, p *process, l load, seconds int) (out
 		return outcome{}, err
 	}
 	out.server = after - before
-	out.generator = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	b.foreign += busyAfter - busyBefore - out.server - out.generator
 	b.driven += time.Duration(out.Micros) * time.Microsecond
-	p.answers += out.Requests
-	if err := out.fault(l.minBytes); err != nil {
-		return out, fmt.Errorf("%s %s: %w", p.name, l.path, err)
-	}
 	return out, nil
 }
 
@@ -117,19 +135,28 @@ func parseOutcome(text []byte) (outcome, error) {
 	return out, fmt.Errorf("wrk gave no result:\n%s", bytes.TrimSpace(text))
 }
 
-// alternate drives every server once per round, in an order that turns round each time, so that
-// a slow minute of the machine falls on all of them. It returns outcomes by server, then round.
+// alternate drives every server by wrk, after a warm-up. It returns outcomes by server, then round.
 func (b *bench) alternate(ctx context.Context, name string, servers []*process, loads []load) ([][]outcome, error) {
-	for i, p := range servers { // Warm up: connections, heap size, branch predictors.
-		if _, err := b.drive(ctx, p, loads[i], 1); err != nil {
-			return nil, err
+	if b.opt.warmup > 0 { // connections, heap size, branch predictors
+		for i, p := range servers {
+			if _, err := b.drive(ctx, p, loads[i], b.opt.warmup); err != nil {
+				return nil, err
+			}
 		}
 	}
-	outcomes := make([][]outcome, len(servers))
+	return b.takeTurns(name, len(servers), func(i int) (outcome, error) {
+		return b.drive(ctx, servers[i], loads[i], b.opt.seconds)
+	})
+}
+
+// takeTurns runs what is numbered 0 to n-1 once per round, in an order that turns round each time, so
+// that a slow minute of the machine falls on all. It returns outcomes by number, then round.
+func (b *bench) takeTurns(name string, n int, run func(i int) (outcome, error)) ([][]outcome, error) {
+	b.say("%s: %d rounds", name, b.opt.rounds)
+	outcomes := make([][]outcome, n)
 	for round := range b.opt.rounds {
-		b.say("%s: round %d of %d", name, round+1, b.opt.rounds)
-		for _, i := range order(len(servers), round) {
-			out, err := b.drive(ctx, servers[i], loads[i], b.opt.seconds)
+		for _, i := range order(n, round) {
+			out, err := run(i)
 			if err != nil {
 				return nil, err
 			}

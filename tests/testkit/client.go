@@ -129,6 +129,18 @@ func (c *Client) Put(tb TB, path, body string, headers ...string) *Response {
 	return c.Do(tb, http.MethodPut, path, body, headers...)
 }
 
+// Patch sends a PATCH of a merge patch.
+func (c *Client) Patch(tb TB, path, body string, headers ...string) *Response {
+	tb.Helper()
+	return c.Do(tb, http.MethodPatch, path, body, append([]string{"Content-Type: application/merge-patch+json"}, headers...)...)
+}
+
+// Head sends a HEAD.
+func (c *Client) Head(tb TB, path string, headers ...string) *Response {
+	tb.Helper()
+	return c.Do(tb, http.MethodHead, path, "", headers...)
+}
+
 // Delete sends a DELETE.
 func (c *Client) Delete(tb TB, path string, headers ...string) *Response {
 	tb.Helper()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"mime"
 	"net/http"
 	"strconv"
@@ -93,16 +94,20 @@ func (v *Validator) judge(req *http.Request, res *http.Response, body []byte) er
 	if forPeople(req.URL.Path) {
 		return nil
 	}
-	item := v.find(req.URL.Path)
 	method := req.Method
 	if method == http.MethodHead {
 		method = http.MethodGet // HEAD is GET without the body
 	}
+	path := req.URL.Path
+	if strings.Contains(path, "/by-email/") { // an address may have a slash, which is encoded then
+		path = req.URL.EscapedPath()
+	}
+	operation, known := v.find(method, path)
 	switch {
-	case item == nil:
+	case !known:
 		return v.undeclared(req, res, body, http.StatusNotFound, "route_not_found")
-	case item.Operations()[method] != nil:
-		return v.declared(item.Operations()[method], req, res, body)
+	case operation != nil:
+		return v.declared(operation, req, res, body)
 	case res.Header.Get("Allow") == "":
 		return errors.New("there is no Allow header")
 	case method == http.MethodOptions:
@@ -119,16 +124,18 @@ func forPeople(path string) bool {
 	return path == "/swagger" || strings.HasPrefix(path, "/swagger/") && path != "/swagger/doc.json"
 }
 
-// find returns what the document says of a path, those of users with or without their prefix and the
-// slash at the end.
-func (v *Validator) find(path string) *openapi3.PathItem {
-	plain := plainPath(path)
+// find returns the operation of a path, those of users with or without their prefix and the slash at
+// the end, and whether the document knows the path at all. A path that stands there by its name is no
+// case of a template, also not for methods that it has not.
+func (v *Validator) find(method, path string) (operation *openapi3.Operation, known bool) {
+	plain, fewest := plainPath(path), math.MaxInt
 	for template, item := range v.paths {
-		if fits(plainPath(template), plain) {
-			return item
+		open := strings.Count(template, "{")
+		if open < fewest && fits(plainPath(template), plain) {
+			operation, known, fewest = item.Operations()[method], true, open
 		}
 	}
-	return nil
+	return operation, known
 }
 
 // plainPath returns a path of users as it stands in the document, less the slash at its end. Other

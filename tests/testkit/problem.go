@@ -3,6 +3,7 @@ package testkit
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -25,22 +26,28 @@ type Fault struct {
 	Header    *string `json:"header"`
 	Code      string  `json:"code"`
 	Detail    string  `json:"detail"`
+	// Status is what an operation of a batch fails with; 0 elsewhere.
+	Status int `json:"status"`
 }
 
 // String returns place and code, as in `/age out_of_range` for a member, `?limit wrong_type` for a
-// parameter, and `. wrong_type` for the body as a whole.
+// parameter, and `. wrong_type` for the body as a whole; and behind them the status, if there is one.
 func (f Fault) String() string {
+	what := f.Code
+	if f.Status != 0 {
+		what += " " + strconv.Itoa(f.Status)
+	}
 	switch {
 	case f.Pointer != nil && *f.Pointer == "":
-		return ". " + f.Code
+		return ". " + what
 	case f.Pointer != nil:
-		return *f.Pointer + " " + f.Code
+		return *f.Pointer + " " + what
 	case f.Parameter != nil:
-		return "?" + *f.Parameter + " " + f.Code
+		return "?" + *f.Parameter + " " + what
 	case f.Header != nil:
-		return *f.Header + ": " + f.Code
+		return *f.Header + ": " + what
 	}
-	return "nowhere " + f.Code
+	return "nowhere " + what
 }
 
 // Places returns the faults of a problem as Fault.String writes them, sorted.

@@ -8,6 +8,7 @@
 package testkit
 
 import (
+	"cmp"
 	"crypto/rand"
 	"net/http/httptest"
 	"sync/atomic"
@@ -33,7 +34,12 @@ type Options struct {
 	Repository repository.UserRepository
 	// Users takes the place of the service for users and with it that of the rules.
 	Users handlers.UserService
-	// Now is the clock of users and of the access log.
+	// Answers is what remembers the answers to requests with an idempotency key; a memory one within
+	// Keys if nil.
+	Answers repository.IdempotencyRepository
+	// Keys bounds the memory of idempotency keys; a bound of zero is that of the settings.
+	Keys memory.KeyLimits
+	// Now is the clock of users, of idempotency keys and of the access log.
 	Now func() time.Time
 	// CursorKey seals the cursors; a random one if nil.
 	CursorKey []byte
@@ -41,6 +47,8 @@ type Options struct {
 	MaxBodyBytes int64
 	// IgnoreUnknownMembers is http.unknown_members: ignore.
 	IgnoreUnknownMembers bool
+	// RequireIfMatch is http.require_if_match.
+	RequireIfMatch bool
 	// TrustedProxies is http.trusted_proxies.
 	TrustedProxies []string
 	// WithoutDocuments is http.swagger: false.
@@ -64,12 +72,11 @@ type Service struct {
 // httptest.Server.
 func New(tb testing.TB, options Options) *Service {
 	tb.Helper()
-	settings := config.Default().HTTP
+	settings := config.Default()
 	store := options.Repository
 	if store == nil {
-		memory := memory.New()
-		tb.Cleanup(func() { _ = memory.Close() })
-		store = memory
+		store = memory.New()
+		tb.Cleanup(func() { _ = store.Close() })
 	}
 	now := options.Now
 	if now == nil {
@@ -79,25 +86,31 @@ func New(tb testing.TB, options Options) *Service {
 	if users == nil {
 		users = services.NewUsers(store, now)
 	}
+	answers := options.Answers
+	if answers == nil {
+		limits, defaults := options.Keys, settings.Idempotency
+		answers = memory.NewKeys(memory.KeyLimits{
+			Age:   cmp.Or(limits.Age, defaults.MaxAge),
+			Count: cmp.Or(limits.Count, defaults.MaxKeys),
+			Bytes: cmp.Or(limits.Bytes, defaults.MaxBytes),
+		}, now)
+	}
 	key := options.CursorKey
 	if key == nil {
 		key = make([]byte, 32)
 		_, _ = rand.Read(key)
 	}
-	limit := options.MaxBodyBytes
-	if limit == 0 {
-		limit = settings.MaxBodyBytes
-	}
-
 	service := &Service{Log: newLog(tb), Lifecycle: new(middleware.Lifecycle)}
 	handler, err := handlers.New(handlers.Deps{
 		Users:                users,
+		Retries:              services.NewRetries(answers),
 		Store:                store,
 		Lifecycle:            service.Lifecycle,
 		Log:                  zap.New(zapcore.NewCore(encoder(), service.Log, options.LogLevel)),
 		Now:                  now,
-		MaxBodyBytes:         limit,
+		MaxBodyBytes:         cmp.Or(options.MaxBodyBytes, settings.HTTP.MaxBodyBytes),
 		IgnoreUnknownMembers: options.IgnoreUnknownMembers,
+		RequireIfMatch:       options.RequireIfMatch,
 		TrustedProxies:       options.TrustedProxies,
 		CursorKey:            key,
 		Documents:            !options.WithoutDocuments,

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	catalogue "userapi/handlers/problem"
@@ -48,8 +49,12 @@ func watch(tb TB, r *Response) {
 	switch {
 	case r.Status >= 400:
 		watchFailure(tb, r)
-	case r.Status == http.StatusNoContent && len(r.Body) > 0:
-		tb.Errorf("%s: a 204 with a body", r)
+	case (r.Status == http.StatusNoContent || r.Status == http.StatusNotModified) && (len(r.Body) > 0 || r.Header.Get("Content-Type") != ""):
+		tb.Errorf("%s: a %d with a content: %q", r, r.Status, r.Body)
+	case r.Status == http.StatusNotModified && r.Header.Get("ETag") == "":
+		tb.Errorf("%s: a 304 without an ETag", r)
+	case r.Status == http.StatusMultiStatus:
+		watchResults(tb, r)
 	}
 }
 
@@ -57,6 +62,7 @@ func watch(tb TB, r *Response) {
 func aboutUsers(path string) bool {
 	path = strings.TrimSuffix(strings.TrimPrefix(path, "/v1"), "/")
 	rest, ok := strings.CutPrefix(path, "/users")
+	rest = strings.TrimPrefix(rest, "/by-email")
 	return ok && (rest == "" || rest[0] == '/' && len(rest) > 1 && !strings.Contains(rest[1:], "/"))
 }
 
@@ -74,20 +80,61 @@ func watchFailure(tb TB, r *Response) {
 		tb.Errorf("%s: contract 3: the problem is no JSON: %v: %.200s", r, err, r.Body)
 		return
 	}
-	want := func(holds bool, member, got string) {
-		if !holds {
-			tb.Errorf("%s: contract 3: status %d: %s is %q", r, r.Status, member, got)
+	watchProblem(tb, r, problem, r.Status)
+	// A batch that is refused has the status of what is wrong with it, and all of that in any case.
+	listed := r.Status == http.StatusUnprocessableEntity || problem.Code == "batch_rejected"
+	if listed != (len(problem.Errors) > 0) {
+		tb.Errorf("%s: contract 3: status %d with the errors %q", r, r.Status, problem.Places())
+	}
+	if r.Status == http.StatusServiceUnavailable && r.Header.Get("Retry-After") == "" {
+		tb.Errorf("%s: contract 3: 503 without Retry-After", r)
+	}
+	for _, fault := range problem.Errors {
+		if of := problem.Code == "batch_rejected"; of != (fault.Status >= 400 && fault.Status < 500) {
+			tb.Errorf("%s: contract 5: a fault of %s with the status %d", r, problem.Code, fault.Status)
 		}
 	}
-	want(problem.Status == r.Status, "status", http.StatusText(problem.Status))
+}
+
+// watchResults judges the results of a batch that were told one by one.
+func watchResults(tb TB, r *Response) {
+	tb.Helper()
+	var batch Batch
+	if err := json.Unmarshal(r.Body, &batch); err != nil {
+		tb.Errorf("%s: contract 5: the results are no JSON: %v", r, err)
+	}
+	for n, result := range batch.Results {
+		if (result.Status >= 400) != (result.Problem != nil) {
+			tb.Errorf("%s: contract 5: result %d has the status %d and the problem %+v", r, n, result.Status, result.Problem)
+		}
+		if result.Problem == nil {
+			continue
+		}
+		if r.Header.Get("Idempotency-Replayed") != "" { // it tells of the request that was answered first
+			result.Problem.Instance, result.Problem.RequestID = r.Request.URL.EscapedPath(), r.Header.Get("X-Request-ID")
+		}
+		watchProblem(tb, r, *result.Problem, result.Status)
+		if result.Status == http.StatusUnprocessableEntity && len(result.Problem.Errors) == 0 {
+			tb.Errorf("%s: contract 3: result %d is a 422 without errors", r, n)
+		}
+	}
+}
+
+// watchProblem judges a problem that is an answer or a part of one.
+func watchProblem(tb TB, r *Response, problem Problem, status int) {
+	tb.Helper()
+	want := func(holds bool, member, got string) {
+		if !holds {
+			tb.Errorf("%s: contract 3: status %d: %s is %q", r, status, member, got)
+		}
+	}
+	want(problem.Status == status, "status", strconv.Itoa(problem.Status))
 	want(codeWord.MatchString(problem.Code), "code", problem.Code)
 	want(problem.Type == "/problems/"+strings.ReplaceAll(problem.Code, "_", "-"), "type", problem.Type)
 	want(problem.Title != "" && problem.Title != "The request failed", "title", problem.Title)
 	want(sentence(problem.Detail), "detail", problem.Detail)
 	want(problem.Instance == r.Request.URL.EscapedPath(), "instance", problem.Instance)
 	want(problem.RequestID == r.Header.Get("X-Request-ID"), "request_id", problem.RequestID)
-	want((r.Status == http.StatusUnprocessableEntity) == (len(problem.Errors) > 0), "errors", strings.Join(problem.Places(), ", "))
-	want(r.Status != http.StatusServiceUnavailable || r.Header.Get("Retry-After") != "", "Retry-After", r.Header.Get("Retry-After"))
 	for _, fault := range problem.Errors {
 		watchFault(tb, r, fault)
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -70,9 +71,19 @@ func (w *Wire) Closed(within time.Duration) bool {
 // returns the answer, judged as every answer.
 func (c *Client) Exchange(tb testing.TB, lines ...string) *Response {
 	tb.Helper()
+	return c.ExchangeBody(tb, "", lines...)
+}
+
+// ExchangeBody is Exchange for a request with a body, whose length need not be among the lines. An
+// empty body is none.
+func (c *Client) ExchangeBody(tb testing.TB, body string, lines ...string) *Response {
+	tb.Helper()
 	wire := c.Dial(tb)
+	if body != "" {
+		lines = append(lines, "Content-Length: "+strconv.Itoa(len(body)))
+	}
 	octets := strings.Join(lines, "\r\n") + "\r\nHost: test\r\nConnection: close\r\n\r\n"
-	wire.Write(tb, octets)
+	wire.Write(tb, octets+body)
 	method, target, _ := strings.Cut(lines[0], " ")
 	target, _, _ = strings.Cut(target, " ")
 	response, err := wire.Read(tb, method)

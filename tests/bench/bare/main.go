@@ -22,7 +22,7 @@ func main() {
 
 func run() error {
 	addr := flag.String("addr", "127.0.0.1:8081", "`address` to listen on")
-	userFile := flag.String("user", "", "`file` with the body of GET /users/:id")
+	userFile := flag.String("user", "", "`file` with the body of GET and PATCH /users/:id")
 	pageFile := flag.String("page", "", "`file` with the body of GET /users/")
 	flag.Parse()
 
@@ -35,6 +35,7 @@ func run() error {
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
 	engine.GET("/users/:id", static(user))
+	engine.PATCH("/users/:id", static(user))
 	engine.GET("/users/", static(page))
 
 	server := &http.Server{Addr: *addr, Handler: engine}

@@ -32,6 +32,7 @@ func router(s *store) *gin.Engine {
 	r.GET("/users/", s.listUsers)
 	r.GET("/users/:id", s.getUser)
 	r.PUT("/users/:id", s.updateUser)
+	r.PATCH("/users/:id", s.patchUser)
 	r.DELETE("/users/:id", s.deleteUser)
 	return r
 }
@@ -56,7 +57,13 @@ func (s *store) listUsers(c *gin.Context) {
 		c.JSON(http.StatusUnprocessableEntity, gin.H{"error": err.Error()})
 		return
 	}
-	c.JSON(http.StatusOK, gin.H{"items": s.list(q.Skip, q.Limit), "next_cursor": nil, "prev_cursor": nil})
+	var items []user
+	if q.AgeMin == 0 && q.Sort == "" {
+		items = s.list(q.Skip, q.Limit)
+	} else {
+		items = s.find(q)
+	}
+	c.JSON(http.StatusOK, gin.H{"items": items, "next_cursor": nil, "prev_cursor": nil})
 }
 
 func (s *store) getUser(c *gin.Context) {
@@ -90,6 +97,31 @@ func (s *store) updateUser(c *gin.Context) {
 		c.JSON(http.StatusOK, user)
 	case errors.Is(err, errNotFound):
 		c.JSON(http.StatusNotFound, gin.H{"error": err.Error()})
+	default:
+		c.JSON(http.StatusConflict, gin.H{"error": err.Error()})
+	}
+}
+
+func (s *store) patchUser(c *gin.Context) {
+	id, err := strconv.Atoi(c.Param("id"))
+	if err != nil {
+		c.JSON(http.StatusUnprocessableEntity, gin.H{"error": "invalid id"})
+		return
+	}
+	var in userPatch
+	if err := c.ShouldBindJSON(&in); err != nil {
+		c.JSON(http.StatusUnprocessableEntity, gin.H{"error": err.Error()})
+		return
+	}
+	user, err := s.patch(id, in, c.GetHeader("If-Match"))
+	switch {
+	case err == nil:
+		c.Header("ETag", user.etag())
+		c.JSON(http.StatusOK, user)
+	case errors.Is(err, errNotFound):
+		c.JSON(http.StatusNotFound, gin.H{"error": err.Error()})
+	case errors.Is(err, errStale):
+		c.JSON(http.StatusPreconditionFailed, gin.H{"error": err.Error()})
 	default:
 		c.JSON(http.StatusConflict, gin.H{"error": err.Error()})
 	}
