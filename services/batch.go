@@ -21,7 +21,7 @@ func (s *Users) Batch(ctx context.Context, batch models.Batch) ([]models.Result,
 	}
 	var results []models.Result
 	err := s.users.Batch(ctx, func(tx repository.Tx) (repository.Changes, error) {
-		d := &draft{service: s, tx: tx, strict: batch.Independent, users: make(map[int64]*drafted)}
+		d := newDraft(s, tx, &batch)
 		var err error
 		if results, err = d.run(ctx, batch.Operations); err != nil {
 			return repository.Changes{}, err
@@ -76,12 +76,22 @@ type draft struct {
 	service *Users
 	tx      repository.Tx
 	users   map[int64]*drafted
-	order   []*drafted // as they were first touched
+	// touched holds them in the order in which they were first touched. It has room for all, so that
+	// pointers into it stay good.
+	touched []drafted
 	// strict judges addresses at each operation, as when each runs by itself; otherwise they are
 	// judged at the end.
 	strict bool
 	// owners is, when strict, who has an address, where that differs from the store; zero is nobody.
 	owners map[string]int64
+}
+
+func newDraft(s *Users, tx repository.Tx, batch *models.Batch) *draft {
+	most := len(batch.Operations)
+	return &draft{
+		service: s, tx: tx, strict: batch.Independent,
+		users: make(map[int64]*drafted, most), touched: make([]drafted, 0, most),
+	}
 }
 
 // drafted is one user that a batch has touched.
@@ -169,7 +179,7 @@ func (d *draft) create(index int, op *models.Operation) (models.User, error) {
 	}
 	created.ID = id
 	d.give(key, id)
-	d.add(&drafted{now: created, addressed: index})
+	d.add(drafted{now: created, addressed: index})
 	return created, nil
 }
 
@@ -185,13 +195,14 @@ func (d *draft) touch(id int64) (*drafted, error) {
 	if err != nil {
 		return nil, err
 	}
-	return d.add(&drafted{before: stored, now: stored, addressed: -1}), nil
+	return d.add(drafted{before: stored, now: stored, addressed: -1}), nil
 }
 
-func (d *draft) add(user *drafted) *drafted {
-	d.users[user.now.ID] = user
-	d.order = append(d.order, user)
-	return user
+func (d *draft) add(user drafted) *drafted {
+	d.touched = append(d.touched, user)
+	added := &d.touched[len(d.touched)-1]
+	d.users[user.now.ID] = added
+	return added
 }
 
 // vacant says, when strict, whether an address is free.
@@ -235,8 +246,8 @@ func (d *draft) owner(key string) (int64, error) {
 // Of several that were given one address, the first keeps it (contract 5).
 func (d *draft) judgeAddresses(results []models.Result) error {
 	var given []*drafted
-	for _, user := range d.order {
-		if !user.gone && user.addressed >= 0 {
+	for i := range d.touched {
+		if user := &d.touched[i]; !user.gone && user.addressed >= 0 {
 			given = append(given, user)
 		}
 	}
@@ -266,7 +277,8 @@ func (d *draft) keeps(id int64) bool {
 // changes returns what the batch writes.
 func (d *draft) changes() repository.Changes {
 	var c repository.Changes
-	for _, user := range d.order {
+	for i := range d.touched {
+		user := &d.touched[i]
 		switch isNew := user.before.ID == 0; {
 		case isNew && !user.gone:
 			c.Create = append(c.Create, user.now)

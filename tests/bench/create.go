@@ -8,7 +8,7 @@ import (
 )
 
 // batchConnections is how many clients send batches at once.
-const batchConnections = 4
+const batchConnections = 8
 
 // measureCreate sets POST beside the naive service, and batches beside POST. Every round has new
 // processes: a store that has taken more users than the other would be judged by its size.
