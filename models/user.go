@@ -46,26 +46,40 @@ func (a Age) append(dst []byte) []byte {
 // without HTML escapes, several times as fast.
 func (u *User) AppendJSON(dst []byte) []byte {
 	var date dateText
-	return u.appendJSON(dst, &date)
+	return u.appendJSON(dst, &date, u.needsEscape())
 }
 
-// AppendUsers appends the users as a JSON array to dst.
+// AppendUsers appends the users as a JSON array to dst. It looks through the texts of some users before
+// it writes them: those of a large store lie anywhere in memory, and a short loop lets the processor
+// fetch several at a time.
 func AppendUsers(dst []byte, users []User) []byte {
+	const some = 64
 	var date dateText
 	dst = append(dst, '[')
-	for i := range users {
-		if i > 0 {
-			dst = append(dst, ',')
+	for start := 0; start < len(users); start += some {
+		part := users[start:min(start+some, len(users))]
+		var escaped uint64 // a bit for each user
+		for i := range part {
+			if part[i].needsEscape() {
+				escaped |= 1 << i
+			}
 		}
-		dst = users[i].appendJSON(dst, &date)
+		for i := range part {
+			if start+i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = part[i].appendJSON(dst, &date, escaped>>i&1 != 0)
+		}
 	}
 	return append(dst, ']')
 }
 
-func (u *User) appendJSON(dst []byte, on *dateText) []byte {
+func (u *User) needsEscape() bool { return needsEscape(u.Name) || needsEscape(u.Email) }
+
+func (u *User) appendJSON(dst []byte, on *dateText, escaped bool) []byte {
 	dst = append(dst, `{"id":`...)
 	dst = strconv.AppendInt(dst, u.ID, 10)
-	if needsEscape(u.Name) || needsEscape(u.Email) {
+	if escaped {
 		dst = appendString(append(dst, `,"name":`...), u.Name)
 		dst = appendString(append(dst, `,"email":`...), u.Email)
 		dst = append(dst, `,"age":`...)

@@ -27,8 +27,12 @@ type index struct {
 // complete is the filled of an index that has every user, also those to come.
 const complete = math.MaxInt64
 
-// keyBits is the size of an entry's key.
-const keyBits = 64
+const (
+	// keyBits is the size of an entry's key.
+	keyBits = 64
+	// unknownAge stands in a key for no age, behind all ages.
+	unknownAge = 255
+)
 
 func newIndex(users *ledger, order models.Order) *index {
 	x := &index{order: order, users: users}
@@ -68,6 +72,9 @@ func (x *index) entryOf(user *models.User) entry {
 // keyOf puts as much of the sorted values into 64 bits as goes in, so that of two users the one with
 // the smaller key stands first. What stands behind a text does not go in.
 func keyOf(order models.Order, user *models.User) (key uint64) {
+	if len(order) == 0 {
+		return uint64(user.ID) //nolint:gosec // not negative
+	}
 	room := keyBits
 	for _, s := range order {
 		var value uint64 // its first bit is the highest
@@ -80,7 +87,7 @@ func keyOf(order models.Order, user *models.User) (key uint64) {
 				rank = 254 - rank
 			}
 			if user.Age == 0 {
-				rank = 255
+				rank = unknownAge
 			}
 			value = rank << (keyBits - 8)
 		case models.KeyName:
@@ -173,6 +180,32 @@ func (x *index) place(user *models.User, behind bool) int64 {
 		c := x.order.Compare(x.users.get(e.id), user)
 		return c < 0 || c == 0 && behind
 	})
+}
+
+// interval is within for a side that looks at the first sort alone, which needs no look at the users
+// when the keys hold that as it is.
+func (x *index) interval(side func(*models.User) int) (from, to int64) {
+	if keyWidth(x.order[0].Key) > keyBits || x.order[0].Descending {
+		return x.within(side)
+	}
+	stands := func(e entry) int {
+		var user models.User
+		switch x.order[0].Key {
+		case models.KeyAge:
+			if user.Age = models.Age(e.key >> (keyBits - 8)); user.Age == unknownAge {
+				user.Age = 0
+			}
+		case models.KeyCreatedAt:
+			user.CreatedAt = models.Timestamp(e.key ^ 1<<63) //nolint:gosec // as keyOf has put it there
+		case models.KeyUpdatedAt:
+			user.UpdatedAt = models.Timestamp(e.key ^ 1<<63) //nolint:gosec // as above
+		case models.KeyID, models.KeyName, models.KeyEmail:
+		}
+		return side(&user)
+	}
+	from = x.rank(func(e entry) bool { return stands(e) < 0 })
+	to = x.rank(func(e entry) bool { return stands(e) <= 0 })
+	return from, to
 }
 
 // within returns the numbers of the first user in an interval and of the first one behind it. side

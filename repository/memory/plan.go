@@ -61,7 +61,11 @@ func (s *Store) plan(query *models.Query) *plan {
 		}
 		p.path = x
 		p.from, p.to = 0, x.size()
-		if side := p.absorb(order, pinned); side != nil {
+		switch side := p.absorb(order, pinned); {
+		case side == nil:
+		case p.source.index == x: // it was looked for there already
+			p.from, p.to = p.source.from, p.source.to
+		default:
 			p.from, p.to = x.within(side)
 		}
 	}
@@ -98,7 +102,7 @@ func (s *Store) findSource(p *plan) {
 	}
 	for _, x := range s.ranged() {
 		if side := sideOf(f, x.order[0]); side != nil {
-			from, to := x.within(side)
+			from, to := x.interval(side)
 			consider(source{count: to - from, index: x, from: from, to: to})
 		}
 	}
@@ -330,11 +334,25 @@ func (p *plan) read(at int64) models.Page {
 	if p.query.WithTotal {
 		page.Total = p.total
 	}
-	if first < end {
-		p.path.ascend(first, func(user *models.User) bool {
-			page.Users = append(page.Users, *user)
-			return int64(len(page.Users)) < end-first
+	if first == end {
+		return page
+	}
+	// The users of a page lie anywhere in memory. Short loops, without a call for each, let the
+	// processor fetch several at a time.
+	switch path := p.path.(type) {
+	case *index:
+		ids := make([]int64, 0, end-first)
+		path.tree.ascend(first, func(id int64) bool {
+			ids = append(ids, id)
+			return int64(len(ids)) < end-first
 		})
+		for _, id := range ids {
+			page.Users = append(page.Users, *path.users.get(id))
+		}
+	case backwards:
+		users := path.sequence.(*ledger) // all users by id, as there are no conditions left
+		page.Users = users.collect(page.Users, users.size()-end, int(end-first))
+		slices.Reverse(page.Users)
 	}
 	return page
 }

@@ -151,6 +151,7 @@ func (s *Store) Delete(ctx context.Context, id int64, allow func(models.User) er
 // add stores a user whose address is free under its id, which is above all others.
 func (s *Store) add(user *models.User) {
 	s.lastID = user.ID
+	together(user)
 	s.users.put(user)
 	s.byKey.add(models.EmailKey(user.Email), user.ID)
 	s.grams.add(user)
@@ -158,6 +159,13 @@ func (s *Store) add(user *models.User) {
 	for _, x := range s.indexes {
 		x.add(user)
 	}
+}
+
+// together puts the texts of a user into one piece of memory, which is one thing less for the garbage
+// collector to look at and one place less to fetch for whoever reads the user.
+func together(user *models.User) {
+	text := user.Name + user.Email
+	user.Name, user.Email = text[:len(user.Name)], text[len(user.Name):]
 }
 
 // forgetAddress frees the address of the user in whose place changed will come, if that has another.
@@ -181,6 +189,11 @@ func (s *Store) replace(changed models.User) models.User {
 			x.drop(&old)
 			moved = append(moved, x)
 		}
+	}
+	if changed.Name == old.Name && changed.Email == old.Email {
+		changed.Name, changed.Email = old.Name, old.Email
+	} else {
+		together(&changed)
 	}
 	s.users.put(&changed)
 	for _, x := range moved {
