@@ -58,6 +58,10 @@ func FuzzCompareFolded(f *testing.F) {
 		{"a\xff", "a\xc3"},
 		{"\uab70", "\u13a0"},
 		{"ab\U00010400", "AB\uffe6"},
+		{"\x80", "\xff"},
+		{"\u00e9\u00e9\u00e9\u00e9a", "\u00e9\u00e9\u00e9\u00e9\u00c9"},
+		{"abcdefg\u00e9", "abcdefg\u00e8"},
+		{"abcdefg\xc3a", "abcdefg\u00c9"},
 	} {
 		f.Add(pair[0], pair[1])
 	}
