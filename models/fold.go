@@ -16,7 +16,7 @@ func CompareFolded(a, b string) int {
 	for ; i < end; i++ {
 		x, y := a[i], b[i]
 		if x >= utf8.RuneSelf || y >= utf8.RuneSelf {
-			for i > 0 && !(utf8.RuneStart(a[i]) && utf8.RuneStart(b[i])) { // before it they are the same
+			for i > 0 && (!utf8.RuneStart(a[i]) || !utf8.RuneStart(b[i])) { // before it they are the same
 				i--
 			}
 			return strings.Compare(FoldName(a[i:]), FoldName(b[i:])) // folding looks at no neighbours
