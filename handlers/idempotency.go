@@ -120,9 +120,8 @@ func (h *users) once(c *gin.Context, key *retryKey, run answering) error {
 	answer, replayed, err := h.retries.Do(c.Request.Context(), key.text, fingerprint,
 		func(ctx context.Context) (models.Answer, bool, error) {
 			answer, keep, err := run(ctx, (*buffer)[:0])
-			if err == nil && keep {
-				*buffer = answer.Body
-				answer.Body = append([]byte(nil), answer.Body...) // it outlives the request
+			if err == nil {
+				*buffer = answer.Body // whoever keeps the answer keeps a copy
 			}
 			return answer, keep, err
 		})

@@ -50,6 +50,6 @@ type Answer struct {
 	Status int
 	// Location and ETag are values of header fields; empty when there are none.
 	Location, ETag string
-	// Body is never changed once made.
+	// Body belongs to whoever made the answer; who keeps an answer keeps a copy.
 	Body []byte
 }

@@ -106,7 +106,7 @@ type IdempotencyRepository interface {
 	// while somebody owns the key, whatever the fingerprint. The check and the taking are one atomic step.
 	Begin(ctx context.Context, key string, fingerprint Fingerprint) (models.Answer, bool, error)
 
-	// Finish gives the answer of a key to its owner, and to all who ask for it from now on.
+	// Finish gives a key its answer, of which it keeps a copy, for all who ask for it from now on.
 	Finish(ctx context.Context, key string, answer models.Answer) error
 
 	// Release frees a key, as if it had never been taken. It is without effect on a key that has an

@@ -76,12 +76,10 @@ func find(pages []*page, id int64) *models.User {
 
 // visit calls do for the users from an id on, in order, until it returns false. It returns the id up to
 // which it has been.
-func (l *ledger) visit(from int64, do func(*models.User) bool) int64 { return visit(l.pages, from, do) }
-
-func visit(pages []*page, from int64, do func(*models.User) bool) int64 {
+func (l *ledger) visit(from int64, do func(*models.User) bool) int64 {
 	from = max(from, 1)
-	for index := (from - 1) / pageSize; index < int64(len(pages)); index++ {
-		p := pages[index]
+	for index := (from - 1) / pageSize; index < int64(len(l.pages)); index++ {
+		p := l.pages[index]
 		if p == nil {
 			continue
 		}
@@ -91,7 +89,7 @@ func visit(pages []*page, from int64, do func(*models.User) bool) int64 {
 			}
 		}
 	}
-	return int64(len(pages)) * pageSize
+	return int64(len(l.pages)) * pageSize
 }
 
 // between visits the users from one id to another, which are on one page, until do returns false; it
@@ -181,7 +179,7 @@ func (l *ledger) place(at *models.User, behind bool) int64 {
 func (l *ledger) ascend(n int64, do func(*models.User) bool) {
 	if n < l.count {
 		index, n := l.page(n)
-		visit(l.pages, index*pageSize+l.pages[index].slot(n)+1, do)
+		l.visit(index*pageSize+l.pages[index].slot(n)+1, do)
 	}
 }
 
