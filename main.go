@@ -91,15 +91,14 @@ func start(ctx context.Context, settings config.Config, signals <-chan os.Signal
 	if err != nil {
 		return err
 	}
-	store := memory.New()
-	defer store.Close() //nolint:errcheck // a memory store has nothing to lose at its end
 	limits := settings.Idempotency
-	keys := memory.NewKeys(memory.KeyLimits{Age: limits.MaxAge, Count: limits.MaxKeys, Bytes: limits.MaxBytes}, time.Now)
+	store := memory.NewLimited(memory.KeyLimits{Age: limits.MaxAge, Count: limits.MaxKeys, Bytes: limits.MaxBytes}, time.Now)
+	defer store.Close() //nolint:errcheck // a memory store has nothing to lose at its end
 
 	lifecycle := new(middleware.Lifecycle)
 	router, err := handlers.New(handlers.Deps{
 		Users:                services.NewUsers(store, time.Now),
-		Retries:              services.NewRetries(keys),
+		Retries:              services.NewRetries(store),
 		Store:                store,
 		Lifecycle:            lifecycle,
 		Log:                  log,

@@ -1,9 +1,7 @@
 package handlers
 
 import (
-	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -79,22 +77,16 @@ func (h *users) batch(c *gin.Context) error {
 	if err := firstOf(c.ShouldBindWith(&batch, h.batchBody), keyErr); err != nil {
 		return err
 	}
-	return h.once(c, key, func(ctx context.Context, body []byte) (models.Answer, bool, error) {
-		results, err := h.service.Batch(ctx, batch)
-		if err == nil && !batch.Independent {
-			err = rejection(results)
-		}
-		if err != nil {
-			return models.Answer{}, false, err
-		}
-		logFailures(c, results)
-		answer := models.Answer{Status: http.StatusOK, Body: appendResults(c, body, &batch, results)}
+	return h.batched(c, key, &batch, func(body []byte, results []models.Result) (models.Answer, bool, error) {
+		answer := models.Answer{Status: http.StatusOK}
 		if batch.Independent {
 			answer.Status = http.StatusMultiStatus
+		} else if err := rejection(results); err != nil {
+			return answer, false, err
 		}
+		answer.Body = appendResults(c, body, &batch, results)
 		// Where nothing was done, a retry may have better luck.
-		done := slices.ContainsFunc(results, func(r models.Result) bool { return r.Err == nil })
-		return answer, done && !batch.DryRun, nil
+		return answer, slices.ContainsFunc(results, func(r models.Result) bool { return r.Err == nil }), nil
 	})
 }
 
@@ -196,24 +188,4 @@ func appendProblem(c *gin.Context, dst []byte, failed *models.Error) []byte {
 		text = []byte("null")
 	}
 	return append(append(append(dst, `,"problem":`...), text...), '}')
-}
-
-// logFailures leaves for the log what a client must not see of results: the cause of the first failure
-// that is ours, and how many there are.
-func logFailures(c *gin.Context, results []models.Result) {
-	failures := 0
-	var first error
-	for i := range results {
-		if err := results[i].Err; err != nil && problem.Status(err) >= http.StatusInternalServerError {
-			if failures++; failures == 1 {
-				first = fmt.Errorf("operation %d: %w", i, err)
-			}
-		}
-	}
-	if failures > 1 {
-		first = fmt.Errorf("%d operations failed, of which the first is %w", failures, first)
-	}
-	if first != nil {
-		_ = c.Error(first)
-	}
 }

@@ -29,9 +29,10 @@ import (
 func inMemory(t testing.TB, change func(*Deps)) http.Handler {
 	t.Helper()
 	now := func() time.Time { return time.Date(2026, time.January, 2, 15, 4, 5, 0, time.UTC) }
+	store := memory.NewLimited(memory.KeyLimits{Age: time.Hour, Count: 1000, Bytes: 1 << 20}, now)
 	deps := Deps{
-		Users:        services.NewUsers(memory.New(), now),
-		Retries:      services.NewRetries(memory.NewKeys(memory.KeyLimits{Age: time.Hour, Count: 1000, Bytes: 1 << 20}, now)),
+		Users:        services.NewUsers(store, now),
+		Retries:      services.NewRetries(store),
 		Lifecycle:    new(middleware.Lifecycle),
 		Log:          zap.NewNop(),
 		Now:          now,

@@ -97,34 +97,42 @@ func (b *summedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// answering does what a request asks for and returns its answer, with the body appended to an empty
-// one, and whether a retry is to be answered with the same.
-type answering func(ctx context.Context, body []byte) (answer models.Answer, keep bool, err error)
+// answering makes the answer to a batch of its results, with the body appended to an empty one, and
+// says whether a retry is to be answered with the same. Its error is an answer too.
+type answering func(body []byte, results []models.Result) (answer models.Answer, keep bool, err error)
 
-// once answers a request whose body has been read: by what run makes of it, or, when the same
-// request has been answered under its key, with that answer again.
-func (h *users) once(c *gin.Context, key *retryKey, run answering) error {
+// batched runs a batch, whose body has been read, and answers with what answerOf makes of its results;
+// or, when the same request has been answered under its key, with that answer again.
+func (h *users) batched(c *gin.Context, key *retryKey, batch *models.Batch, answerOf answering) error {
 	buffer := h.buffers.get()
 	defer h.buffers.put(buffer)
-	if key == nil {
-		answer, _, err := run(c.Request.Context(), (*buffer)[:0])
-		if err != nil {
-			return err
+	var made models.Answer
+	makeAnswer := func(results []models.Result) (keep bool, err error) {
+		if made, keep, err = answerOf((*buffer)[:0], results); err == nil {
+			*buffer = made.Body // whoever keeps the answer keeps a copy
 		}
-		*buffer = answer.Body
-		writeAnswer(c, &answer)
-		return nil
+		return keep, err
 	}
-	var fingerprint [sha256.Size]byte
-	key.sum.Sum(fingerprint[:0])
-	answer, replayed, err := h.retries.Do(c.Request.Context(), key.text, fingerprint,
-		func(ctx context.Context) (models.Answer, bool, error) {
-			answer, keep, err := run(ctx, (*buffer)[:0])
-			if err == nil {
-				*buffer = answer.Body // whoever keeps the answer keeps a copy
-			}
-			return answer, keep, err
-		})
+	run := func(ctx context.Context) (models.Answer, error) {
+		results, err := h.service.Batch(ctx, *batch)
+		if err == nil && (batch.Keep == nil || !batch.Keep.Kept) {
+			_, err = makeAnswer(results)
+		}
+		return made, err
+	}
+	if key == nil {
+		answer, err := run(c.Request.Context())
+		if err == nil {
+			writeAnswer(c, &answer)
+		}
+		return err
+	}
+	batch.Keep = &models.Keep{Key: key.text, Answer: func(results []models.Result) (models.Answer, bool) {
+		keep, err := makeAnswer(results)
+		return made, keep && err == nil
+	}}
+	key.sum.Sum(batch.Keep.Fingerprint[:0])
+	answer, replayed, err := h.retries.Do(c.Request.Context(), batch.Keep, run)
 	if errors.Is(err, models.ErrKeyReused) {
 		return models.ErrKeyReused.With(models.Fault{
 			Header: "Idempotency-Key", Code: models.ErrKeyReused.Code, Detail: "came with another body before",

@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"net/http"
 	"strconv"
@@ -29,8 +28,7 @@ type UserService interface {
 
 // RetryService is what the handlers need of the rules to answer a request that is sent again.
 type RetryService interface {
-	Do(ctx context.Context, key string, fingerprint [sha256.Size]byte,
-		run func(ctx context.Context) (answer models.Answer, keep bool, err error),
+	Do(ctx context.Context, keep *models.Keep, run func(ctx context.Context) (models.Answer, error),
 	) (answer models.Answer, replayed bool, err error)
 }
 
@@ -101,13 +99,15 @@ func (h *users) create(c *gin.Context) error {
 	return nil
 }
 
-// createOnce is create for a request that may be sent again.
+// createOnce is create for a request that may be sent again: a batch of one, whose answer is kept with
+// the user.
 func (h *users) createOnce(c *gin.Context, key *retryKey, input models.UserInput) error {
-	return h.once(c, key, func(ctx context.Context, body []byte) (models.Answer, bool, error) {
-		user, err := h.service.Create(ctx, input)
-		if err != nil {
+	batch := models.Batch{Operations: []models.Operation{{Op: models.OpCreate, Patch: models.UserPatch{Input: input}}}}
+	return h.batched(c, key, &batch, func(body []byte, results []models.Result) (models.Answer, bool, error) {
+		if err := results[0].Err; err != nil {
 			return models.Answer{}, false, err
 		}
+		user := &results[0].User
 		return models.Answer{
 			Status: http.StatusCreated, Location: location(c, user.ID), ETag: etag(user.Version), Body: user.AppendJSON(body),
 		}, true, nil

@@ -436,7 +436,7 @@ func TestUsers_create(t *testing.T) {
 // forgetful is a RetryService that remembers nothing.
 type forgetful struct{}
 
-func (forgetful) Do(ctx context.Context, _ string, _ [32]byte, run func(context.Context) (models.Answer, bool, error)) (models.Answer, bool, error) {
-	answer, _, err := run(ctx)
+func (forgetful) Do(ctx context.Context, _ *models.Keep, run func(context.Context) (models.Answer, error)) (models.Answer, bool, error) {
+	answer, err := run(ctx)
 	return answer, false, err
 }

@@ -1,5 +1,7 @@
 package models
 
+import "crypto/sha256"
+
 // MaxOperations is how many operations one batch has at most (contract 5).
 const MaxOperations = 1000
 
@@ -22,6 +24,21 @@ type Batch struct {
 	DryRun bool
 	// Operations are 1 to MaxOperations.
 	Operations []Operation
+	// Keep, if not nil, has the answer to the batch kept together with what it changes.
+	Keep *Keep
+}
+
+// Keep is the wish of a request that owns an idempotency key to have its answer kept.
+type Keep struct {
+	// Key holds the scope of the idempotency key as well as the key.
+	Key string
+	// Fingerprint tells the bodies of requests apart.
+	Fingerprint [sha256.Size]byte
+	// Answer makes the answer of the results, and says whether a retry is to be answered with it. It is
+	// asked before anything is written, perhaps more than once: the last answer is the one that counts.
+	Answer func(results []Result) (answer Answer, keep bool)
+	// Kept is set when the answer is kept.
+	Kept bool
 }
 
 // Operation is one change of a batch.

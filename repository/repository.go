@@ -1,8 +1,8 @@
 // Package repository is the contract between the rules and the stores.
 //
-// It owns the UserRepository and IdempotencyRepository interfaces and their promises. It refuses any
-// implementation: the engines are sub-packages that import this one and never each other, and every
-// engine passes the conformance suite in repotest. The services use it.
+// It owns the UserRepository and IdempotencyRepository interfaces, which together are a Store, and
+// their promises. It refuses any implementation: the engines are sub-packages that import this one and
+// never each other, and every engine passes the conformance suite in repotest. The services use it.
 package repository
 
 import (
@@ -11,6 +11,13 @@ import (
 
 	"userapi/models"
 )
+
+// Store is what an engine is: users and what requests about them were answered with, in one place, so
+// that a change and its answer are written together or not at all.
+type Store interface {
+	UserRepository
+	IdempotencyRepository
+}
 
 // UserRepository keeps users. All methods are safe for concurrent use.
 //
@@ -83,6 +90,11 @@ type Tx interface {
 	// and above all that were given before. Those of a batch that fails may be given again; those of
 	// one that succeeds are used up, also those that its changes leave out.
 	NextID() (int64, error)
+
+	// Expect says what the batch is about to ask for: users by these IDs, owners of addresses with
+	// these keys, and a number of new IDs. A store may fetch all of it at once. It changes no answer,
+	// and a batch may ask for other things as well.
+	Expect(ids []int64, emailKeys []string, newcomers int) error
 }
 
 // Changes is what a batch writes. No ID is in it twice.
@@ -94,6 +106,18 @@ type Changes struct {
 	Replace []models.User
 	// Delete holds the IDs of users that exist.
 	Delete []int64
+	// Kept, if not nil, is an answer that is written in the same step. When its key is not in the hands
+	// of such a request any more, the batch fails with models.ErrRequestInProgress.
+	Kept *Kept
+}
+
+// Kept is the answer to a request that owns an idempotency key.
+type Kept struct {
+	// Key and Fingerprint are those that Begin was given.
+	Key         string
+	Fingerprint Fingerprint
+	// Answer is what Begin returns from now on. The store keeps a copy.
+	Answer models.Answer
 }
 
 // IdempotencyRepository remembers what requests with an idempotency key were answered with
@@ -101,13 +125,12 @@ type Changes struct {
 // are safe for concurrent use; their errors are those of UserRepository.
 type IdempotencyRepository interface {
 	// Begin takes a key for a request with this fingerprint. Whoever gets false owns the key, and
-	// ends that by Finish or Release. When the key has an answer, it returns that and true;
-	// models.ErrKeyReused when the answer is that of another fingerprint; models.ErrRequestInProgress
-	// while somebody owns the key, whatever the fingerprint. The check and the taking are one atomic step.
+	// ends that by a Batch that keeps an answer under it, or by Release. When the key has an answer,
+	// Begin returns that and true; models.ErrKeyReused when the answer is that of another fingerprint;
+	// models.ErrRequestInProgress while somebody owns the key, whatever the fingerprint. The check and
+	// the taking are one atomic step. A durable store takes an owner who has not been heard of for
+	// longer than any request lasts for dead, and gives the key to the next.
 	Begin(ctx context.Context, key string, fingerprint Fingerprint) (models.Answer, bool, error)
-
-	// Finish gives a key its answer, of which it keeps a copy, for all who ask for it from now on.
-	Finish(ctx context.Context, key string, answer models.Answer) error
 
 	// Release frees a key, as if it had never been taken. It is without effect on a key that has an
 	// answer.

@@ -15,23 +15,38 @@ var errNotKept = errors.New("the batch is not kept")
 // Batch runs the operations and returns the result of each, in order. An atomic batch of which one
 // result is an error has changed nothing, and so has a dry run. An error besides the results says
 // that nothing is known of them.
+//
+// Independent operations run by themselves, but what they change is written in one step too: a store
+// commits once instead of a thousand times, and the answer that is kept for a retry can be part of it.
 func (s *Users) Batch(ctx context.Context, batch models.Batch) ([]models.Result, error) {
-	if batch.Independent && !batch.DryRun {
-		return s.each(ctx, batch.Operations)
-	}
 	var results []models.Result
+	var kept *repository.Kept
 	err := s.users.Batch(ctx, func(tx repository.Tx) (repository.Changes, error) {
 		d := newDraft(s, tx, &batch)
 		var err error
+		if err = d.expect(batch.Operations); err != nil {
+			return repository.Changes{}, err
+		}
 		if results, err = d.run(ctx, batch.Operations); err != nil {
 			return repository.Changes{}, err
 		}
-		if batch.DryRun || slices.ContainsFunc(results, failed) {
+		if batch.DryRun || !batch.Independent && slices.ContainsFunc(results, failed) {
 			return repository.Changes{}, errNotKept
 		}
-		return d.changes(), nil
+		changes := d.changes()
+		kept = keepAnswer(batch.Keep, results)
+		changes.Kept = kept
+		return changes, nil
 	})
-	if err != nil && !errors.Is(err, errNotKept) {
+	switch {
+	case err == nil && kept != nil:
+		batch.Keep.Kept = true
+	case errors.Is(err, errNotKept):
+		return results, nil
+	case errors.Is(err, models.ErrEmailTaken):
+		// The draft saw no clash, and again and again another writer was quicker.
+		return nil, models.ErrUnavailable.Because(err)
+	case err != nil:
 		return nil, err
 	}
 	return results, nil
@@ -39,35 +54,16 @@ func (s *Users) Batch(ctx context.Context, batch models.Batch) ([]models.Result,
 
 func failed(result models.Result) bool { return result.Err != nil }
 
-// each runs every operation by itself. A store that goes away in the middle fails the operations
-// that are left, because those before them have taken effect.
-func (s *Users) each(ctx context.Context, operations []models.Operation) ([]models.Result, error) {
-	results := make([]models.Result, len(operations))
-	for i := range operations {
-		op, result := &operations[i], &results[i]
-		if result.Err = op.Err; op.Err != nil {
-			continue
-		}
-		var err error
-		switch op.Op {
-		case models.OpCreate:
-			result.User, err = s.Create(ctx, op.Patch.Input)
-		case models.OpUpdate:
-			result.User, err = s.Update(ctx, op.ID, op.Patch.Input, op.Match)
-		case models.OpPatch:
-			result.User, err = s.Patch(ctx, op.ID, op.Patch, op.Match)
-		case models.OpDelete:
-			result.User, err = models.User{ID: op.ID}, s.Delete(ctx, op.ID, op.Match)
-		}
-		if err == nil {
-			continue
-		}
-		if gone := ctx.Err(); gone != nil {
-			return nil, gone // whatever err says: nobody waits for the results, and the rest is not run
-		}
-		*result = models.Result{Err: models.AsError(err)}
+// keepAnswer returns the answer to keep, or nil when none is wanted.
+func keepAnswer(keep *models.Keep, results []models.Result) *repository.Kept {
+	if keep == nil {
+		return nil
 	}
-	return results, nil
+	answer, wanted := keep.Answer(results)
+	if !wanted {
+		return nil
+	}
+	return &repository.Kept{Key: keep.Key, Fingerprint: keep.Fingerprint, Answer: answer}
 }
 
 // draft is what the operations of a batch make of the users that they touch, while the store stays
@@ -100,6 +96,28 @@ type drafted struct {
 	gone        bool
 	// addressed is the index of the operation that gave the address, or -1 when none did.
 	addressed int
+}
+
+// expect tells the store what the operations are about to ask for.
+func (d *draft) expect(operations []models.Operation) error {
+	var ids []int64
+	var keys []string
+	newcomers := 0
+	for i := range operations {
+		op := &operations[i]
+		if op.Err != nil {
+			continue
+		}
+		if op.Op == models.OpCreate {
+			newcomers++
+		} else {
+			ids = append(ids, op.ID)
+		}
+		if op.Op == models.OpCreate || op.Op == models.OpUpdate || op.Op == models.OpPatch && op.Patch.Email {
+			keys = append(keys, models.EmailKey(op.Patch.Input.Email))
+		}
+	}
+	return d.tx.Expect(ids, keys, newcomers)
 }
 
 // run returns the results of the operations.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"strings"
 	"testing"
 	"time"
 
@@ -92,9 +91,9 @@ func TestUsers_Batch_failures(t *testing.T) {
 			t.Errorf("stored %+v, error %v, answered %+v", got, err, results[0].User)
 		}
 	})
-	t.Run("of an atomic batch nothing is known when the store fails", func(t *testing.T) {
+	t.Run("of a batch nothing is known when the store fails", func(t *testing.T) {
 		cause := errors.New("connection refused")
-		for _, batch := range []models.Batch{{}, {DryRun: true}, {Independent: true, DryRun: true}} {
+		for _, batch := range []models.Batch{{}, {DryRun: true}, {Independent: true}, {Independent: true, DryRun: true}} {
 			for _, moment := range []repotest.Moment{repotest.Before, repotest.After} {
 				w := peopled(t, "a")
 				w.faults.At(moment, repotest.Batch, 1, repotest.Fail(models.ErrUnavailable.Because(cause)))
@@ -103,44 +102,6 @@ func TestUsers_Batch_failures(t *testing.T) {
 					t.Errorf("%+v: got %+v, error %v", batch, results, err)
 				}
 			}
-		}
-	})
-	t.Run("an independent batch goes on when the store fails in the middle", func(t *testing.T) {
-		unforeseen := errors.New("disk is on fire")
-		for _, failure := range []error{models.ErrUnavailable, unforeseen, models.ErrUnavailable.Because(unforeseen)} {
-			w := peopled(t, "a", "b", "c")
-			w.faults.At(repotest.Before, repotest.Any, 2, repotest.Fail(failure))
-			w.faults.At(repotest.Before, repotest.Any, 4, repotest.Fail(failure))
-			operations := []models.Operation{create("d"), move(1, "e"), rename(2, "Bo"), remove(3), create("f")}
-			results, err := w.Batch(t.Context(), models.Batch{Independent: true, Operations: operations})
-			code := models.AsError(failure).Code
-			if want := strings.Join([]string{"ok", code, "ok", code, "ok"}, " "); err != nil || words(results) != want {
-				t.Errorf("got %s, error %v, want %s", words(results), err, want)
-				continue
-			}
-			if !errors.Is(results[1].Err, failure) || results[3].User != (models.User{}) {
-				t.Errorf("got %+v", results)
-			}
-			if got := addresses(w.stored(t)); got != "1a 2b 3c 4d 5f" {
-				t.Errorf("it left %s", got)
-			}
-		}
-	})
-	t.Run("an independent batch ends when its client goes, and says so", func(t *testing.T) {
-		w := peopled(t, "a", "b")
-		ctx, leave := context.WithCancel(t.Context())
-		defer leave()
-		w.faults.At(repotest.After, repotest.Update, 1, func(context.Context, context.CancelFunc) error {
-			leave()
-			return nil
-		})
-		// The operation in whose course it goes fails of its own.
-		operations := []models.Operation{create("c"), rename(99, "Bo"), remove(1)}
-		if results, err := w.Batch(ctx, models.Batch{Independent: true, Operations: operations}); results != nil || !errors.Is(err, context.Canceled) {
-			t.Errorf("got %+v, error %v, want %v", results, err, context.Canceled)
-		}
-		if got := addresses(w.stored(t)); got != "1a 2b 3c" {
-			t.Errorf("it left %s", got)
 		}
 	})
 	t.Run("every batch of a client that is gone is not begun", func(t *testing.T) {
@@ -160,8 +121,8 @@ func TestUsers_Batch_failures(t *testing.T) {
 	t.Run("a batch fails as a whole when the store fails in its course", func(t *testing.T) {
 		outage := models.ErrUnavailable.Because(errors.New("connection refused"))
 		for _, failure := range []error{outage, context.DeadlineExceeded, errors.New("disk is on fire")} {
-			for name, tx := range map[string]failingTx{"Get": {get: failure}, "Owner": {owner: failure}, "NextID": {nextID: failure}} {
-				for _, batch := range []models.Batch{{}, {DryRun: true}, {Independent: true, DryRun: true}} {
+			for name, tx := range map[string]failingTx{"Get": {get: failure}, "Owner": {owner: failure}, "NextID": {nextID: failure}, "Expect": {expect: failure}} {
+				for _, batch := range []models.Batch{{}, {DryRun: true}, {Independent: true}, {Independent: true, DryRun: true}} {
 					clock := newClock()
 					store := memory.New()
 					if _, err := services.NewUsers(store, clock.now).Create(t.Context(), input("a")); err != nil {
@@ -180,7 +141,7 @@ func TestUsers_Batch_failures(t *testing.T) {
 		}
 	})
 	t.Run("a batch ends between two operations when its client goes", func(t *testing.T) {
-		for _, batch := range []models.Batch{{}, {DryRun: true}, {Independent: true, DryRun: true}} {
+		for _, batch := range []models.Batch{{}, {DryRun: true}, {Independent: true}, {Independent: true, DryRun: true}} {
 			ctx, leave := context.WithCancel(t.Context())
 			store := memory.New()
 			seen := 0
@@ -209,7 +170,7 @@ type failing struct {
 // failingTx fails where it has an error.
 type failingTx struct {
 	repository.Tx
-	get, owner, nextID error
+	get, owner, nextID, expect error
 }
 
 func (s failing) Batch(ctx context.Context, decide func(tx repository.Tx) (repository.Changes, error)) error {
@@ -238,4 +199,11 @@ func (tx failingTx) NextID() (int64, error) {
 		return 0, tx.nextID
 	}
 	return tx.Tx.NextID()
+}
+
+func (tx failingTx) Expect(ids []int64, emailKeys []string, newcomers int) error {
+	if tx.expect != nil {
+		return tx.expect
+	}
+	return tx.Tx.Expect(ids, emailKeys, newcomers)
 }

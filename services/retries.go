@@ -16,38 +16,30 @@ type Retries struct {
 // NewRetries returns a service that remembers answers in the repository.
 func NewRetries(keys repository.IdempotencyRepository) *Retries { return &Retries{keys: keys} }
 
-// Do runs a request under a key, which holds the scope of the idempotency key as well as the key, and
-// returns its answer. When the same request has been answered under this key, it returns that answer
-// and true, and does not run. The answer is kept when run says so; after an error, a panic or an
-// answer that is not to be kept, the key is free. It returns models.ErrKeyReused,
-// models.ErrRequestInProgress, the error of run, or that of the repository: then also after a run
-// whose answer could not be kept, so that nobody believes a retry to be safe.
+// Do runs a request that owns a key, and returns its answer. When the same request has been answered
+// under this key, it returns that answer and true, and does not run. It is run that hands keep on to
+// the service that writes, which has the answer kept in the step that changes the store; when it was
+// not kept, after an error, a panic or for lack of a change, the key is free again. Do returns
+// models.ErrKeyReused, models.ErrRequestInProgress, the error of run, or that of the repository.
 //
 // What has begun under a key goes on when the client goes away, because its answer may be asked for:
 // run gets a context without cancellation.
 func (r *Retries) Do(
-	ctx context.Context, key string, fingerprint repository.Fingerprint,
-	run func(ctx context.Context) (answer models.Answer, keep bool, err error),
+	ctx context.Context, keep *models.Keep, run func(ctx context.Context) (models.Answer, error),
 ) (answer models.Answer, replayed bool, err error) {
-	answer, replayed, err = r.keys.Begin(ctx, key, fingerprint)
+	answer, replayed, err = r.keys.Begin(ctx, keep.Key, keep.Fingerprint)
 	if err != nil || replayed {
 		return answer, replayed, err
 	}
 	ctx = context.WithoutCancel(ctx)
-	kept := false
 	defer func() {
-		if kept {
+		if keep.Kept {
 			return
 		}
-		if released := r.keys.Release(ctx, key); err == nil {
+		if released := r.keys.Release(ctx, keep.Key); err == nil {
 			err = released
 		}
 	}()
-	answer, keep, err := run(ctx)
-	if err != nil || !keep {
-		return answer, false, err
-	}
-	err = r.keys.Finish(ctx, key, answer)
-	kept = err == nil
+	answer, err = run(ctx)
 	return answer, false, err
 }

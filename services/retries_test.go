@@ -14,12 +14,13 @@ import (
 	"userapi/models"
 	"userapi/repository"
 	"userapi/repository/memory"
+	"userapi/repository/repotest"
 	"userapi/services"
 )
 
-// keys is a repository.IdempotencyRepository that a test can make fail.
+// keys are those of a store, which a test can make fail.
 type keys struct {
-	repository.IdempotencyRepository
+	repotest.Keys
 	begin, finish, release error
 }
 
@@ -27,21 +28,21 @@ func (k *keys) Begin(ctx context.Context, key string, fingerprint repository.Fin
 	if k.begin != nil {
 		return models.Answer{}, false, k.begin
 	}
-	return k.IdempotencyRepository.Begin(ctx, key, fingerprint)
+	return k.Keys.Begin(ctx, key, fingerprint)
 }
 
 func (k *keys) Finish(ctx context.Context, key string, answer models.Answer) error {
 	if k.finish != nil {
 		return k.finish
 	}
-	return k.IdempotencyRepository.Finish(ctx, key, answer)
+	return k.Keys.Finish(ctx, key, answer)
 }
 
 func (k *keys) Release(ctx context.Context, key string) error {
 	if k.release != nil {
 		return k.release
 	}
-	return k.IdempotencyRepository.Release(ctx, key)
+	return k.Keys.Release(ctx, key)
 }
 
 // desk is the service over keys that can fail, and counts what ran.
@@ -54,9 +55,24 @@ type desk struct {
 
 func newDesk() *desk {
 	limits := memory.KeyLimits{Age: 24 * time.Hour, Count: 1000, Bytes: 1 << 20}
-	d := &desk{keys: &keys{IdempotencyRepository: memory.NewKeys(limits, time.Now)}}
+	d := &desk{keys: &keys{Keys: repotest.KeysOf(memory.NewLimited(limits, time.Now))}}
 	d.Retries = services.NewRetries(d.keys)
 	return d
+}
+
+// Do runs a request as the service does that has its answer kept when run wants it.
+func (d *desk) Do(
+	ctx context.Context, key string, fingerprint repository.Fingerprint, run func(ctx context.Context) (models.Answer, bool, error),
+) (models.Answer, bool, error) {
+	keep := &models.Keep{Key: key, Fingerprint: fingerprint}
+	return d.Retries.Do(ctx, keep, func(ctx context.Context) (models.Answer, error) {
+		answer, wanted, err := run(ctx)
+		if err == nil && wanted {
+			err = d.keys.Finish(ctx, key, answer)
+			keep.Kept = err == nil
+		}
+		return answer, err
+	})
 }
 
 // answerOf is the answer to the n-th run.

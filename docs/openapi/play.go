@@ -14,7 +14,6 @@ import (
 	"userapi/handlers"
 	"userapi/middleware"
 	"userapi/models"
-	"userapi/repository"
 	"userapi/repository/memory"
 	"userapi/services"
 )
@@ -65,7 +64,7 @@ func newHandler(spoil func(*handlers.Deps)) (http.Handler, error) {
 		now = now.Add(time.Minute)
 		return now
 	}
-	store := memory.New()
+	store := memory.NewLimited(memory.KeyLimits{Age: time.Hour, Count: 1, Bytes: maxBodyBytes}, clock)
 	users := services.NewUsers(store, clock)
 	for _, known := range []models.UserInput{
 		{Name: "Grace Hopper", Email: "grace@example.com", Age: years(85)},
@@ -76,11 +75,10 @@ func newHandler(spoil func(*handlers.Deps)) (http.Handler, error) {
 			return nil, err
 		}
 	}
-	keys := memory.NewKeys(memory.KeyLimits{Age: time.Hour, Count: 1, Bytes: maxBodyBytes}, clock)
 	lifecycle := new(middleware.Lifecycle)
 	lifecycle.Serve()
 	deps := handlers.Deps{
-		Users: users, Retries: services.NewRetries(keys), Store: store, Lifecycle: lifecycle, Log: zap.NewNop(), Now: clock,
+		Users: users, Retries: services.NewRetries(store), Store: store, Lifecycle: lifecycle, Log: zap.NewNop(), Now: clock,
 		MaxBodyBytes: maxBodyBytes, CursorKey: make([]byte, 32), Documents: true,
 	}
 	if spoil != nil {
@@ -128,7 +126,7 @@ func (f failing) Ping(context.Context) error { return f.err }
 
 // Do is that of a service for retries.
 func (f failing) Do(
-	context.Context, string, repository.Fingerprint, func(context.Context) (models.Answer, bool, error),
+	context.Context, *models.Keep, func(context.Context) (models.Answer, error),
 ) (models.Answer, bool, error) {
 	return models.Answer{}, false, f.err
 }

@@ -22,6 +22,9 @@ func (s *Store) Batch(ctx context.Context, decide func(tx repository.Tx) (reposi
 	if err == nil {
 		err = s.checkAddresses(&changes)
 	}
+	if err == nil && changes.Kept != nil {
+		err = s.finish(changes.Kept) // nothing can fail behind it
+	}
 	if err != nil {
 		return err
 	}
@@ -74,6 +77,9 @@ func (tx *transaction) NextID() (int64, error) {
 	tx.lastID++
 	return tx.lastID, nil
 }
+
+// Expect implements repository.Tx. Here everything is at hand.
+func (tx *transaction) Expect([]int64, []string, int) error { return nil }
 
 // checkAddresses returns models.ErrEmailTaken when the changes lead to two users with one address.
 func (s *Store) checkAddresses(changes *repository.Changes) error {

@@ -13,9 +13,8 @@ import (
 	"userapi/repository"
 )
 
-// Keys is a repository.IdempotencyRepository in memory. Create it with NewKeys. Its limits are for
-// answers; keys that somebody owns are never forgotten, and there are no more of them than requests
-// that run.
+// Keys is a repository.IdempotencyRepository in memory, a part of the Store. Its limits are for answers;
+// keys that somebody owns are never forgotten, and there are no more of them than requests that run.
 type Keys struct {
 	limits KeyLimits
 	now    func() time.Time
@@ -49,10 +48,10 @@ type keyEntry struct {
 // and its place in the map.
 const entryOverhead = 320
 
-var errNotOwned = errors.New("idempotency keys: finished a key that nobody owns")
+var errNotOwned = errors.New("an answer for an idempotency key that no such request owns")
 
-// NewKeys returns an empty Keys. now is the clock by which answers grow old.
-func NewKeys(limits KeyLimits, now func() time.Time) *Keys {
+// newKeys returns an empty Keys. now is the clock by which answers grow old.
+func newKeys(limits KeyLimits, now func() time.Time) *Keys {
 	return &Keys{limits: limits, now: now, entries: make(map[string]*keyEntry)}
 }
 
@@ -89,19 +88,20 @@ func (k *Keys) begin(key string, fingerprint repository.Fingerprint) (models.Ans
 	}
 }
 
-// Finish implements repository.IdempotencyRepository.
-func (k *Keys) Finish(_ context.Context, key string, answer models.Answer) error {
+// finish gives a key its answer.
+func (k *Keys) finish(kept *repository.Kept) error {
+	answer := kept.Answer
 	answer.Body = bytes.Clone(answer.Body) // the caller may go on with its own
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	entry := k.entries[key]
-	if entry == nil || entry.place != nil {
-		return errNotOwned
+	entry := k.entries[kept.Key]
+	if entry == nil || entry.place != nil || entry.fingerprint != kept.Fingerprint {
+		return models.ErrRequestInProgress.Because(errNotOwned)
 	}
 	now := k.now()
 	entry.answer, entry.expires = answer, now.Add(k.limits.Age)
 	if entry.size() > k.limits.Bytes {
-		delete(k.entries, key) // it would push all others out and then itself
+		delete(k.entries, kept.Key) // it would push all others out and then itself
 		return nil
 	}
 	entry.place = k.oldest.PushBack(entry)

@@ -21,7 +21,7 @@ import (
 
 // keyring is Keys with the clock by which its answers grow old.
 type keyring struct {
-	*memory.Keys
+	repotest.Keys
 	at time.Time
 }
 
@@ -32,7 +32,7 @@ func roomy() memory.KeyLimits {
 
 func newKeyring(limits memory.KeyLimits) *keyring {
 	k := &keyring{at: time.Date(2026, time.January, 2, 15, 4, 5, 0, time.UTC)}
-	k.Keys = memory.NewKeys(limits, func() time.Time { return k.at })
+	k.Keys = repotest.KeysOf(memory.NewLimited(limits, func() time.Time { return k.at }))
 	return k
 }
 
@@ -95,9 +95,7 @@ func (k *keyring) are(t *testing.T, want string) {
 }
 
 func TestKeys(t *testing.T) {
-	repotest.RunKeys(t, func(testing.TB) repository.IdempotencyRepository {
-		return memory.NewKeys(roomy(), time.Now)
-	})
+	repotest.RunKeys(t, func(testing.TB) repository.Store { return memory.NewLimited(roomy(), time.Now) })
 }
 
 func TestKeys_Begin(t *testing.T) {
@@ -415,7 +413,7 @@ func heap() int64 {
 
 func TestKeys_concurrency(t *testing.T) {
 	t.Run("a key has one owner, and everybody ends with its answer", func(t *testing.T) {
-		k := memory.NewKeys(memory.KeyLimits{Age: time.Hour, Count: 1000, Bytes: 1 << 20}, time.Now)
+		k := repotest.KeysOf(memory.NewLimited(memory.KeyLimits{Age: time.Hour, Count: 1000, Bytes: 1 << 20}, time.Now))
 		var owners, replays atomic.Int64
 		var all sync.WaitGroup
 		for range 16 {
@@ -449,7 +447,7 @@ func TestKeys_concurrency(t *testing.T) {
 		}
 	})
 	t.Run("owners are alone also when keys are released, forgotten and too many", func(t *testing.T) {
-		k := memory.NewKeys(memory.KeyLimits{Age: 50 * time.Microsecond, Count: 2, Bytes: 1500}, time.Now)
+		k := repotest.KeysOf(memory.NewLimited(memory.KeyLimits{Age: 50 * time.Microsecond, Count: 2, Bytes: 1500}, time.Now))
 		var owned [4]atomic.Bool
 		var all sync.WaitGroup
 		for worker := range 8 {

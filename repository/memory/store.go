@@ -10,16 +10,19 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"userapi/models"
 )
 
-// Store is a repository.UserRepository in memory. Create it with New. A get, a create and a page cost
+// Store is a repository.Store in memory. Create it with New. A get, a create and a page cost
 // the same at any number of users, with few exceptions that docs/operations.md names.
 //
 // One lock guards everything. Nobody holds it for longer than it takes to copy one page or to look at
 // some thousands of users; what takes more is done on a snapshot of the ledger.
 type Store struct {
+	*Keys // with a lock of its own, which is taken inside of the other
+
 	mu     sync.RWMutex
 	users  ledger
 	byKey  *addresses
@@ -40,9 +43,15 @@ type Store struct {
 //nolint:gochecknoglobals // never written
 var alwaysIndexed = [...]models.Key{models.KeyName, models.KeyAge, models.KeyCreatedAt, models.KeyUpdatedAt}
 
-// New returns an empty store.
+// New returns an empty store that remembers a hundred thousand answers for a day.
 func New() *Store {
-	s := new(Store)
+	return NewLimited(KeyLimits{Age: 24 * time.Hour, Count: 100_000, Bytes: 64 << 20}, time.Now)
+}
+
+// NewLimited is New for a store that remembers other numbers of answers. now is the clock by which
+// answers grow old.
+func NewLimited(limits KeyLimits, now func() time.Time) *Store {
+	s := &Store{Keys: newKeys(limits, now)}
 	s.byKey = newAddresses(&s.users)
 	for _, key := range alwaysIndexed {
 		x := newIndex(&s.users, models.Order{{Key: key}})

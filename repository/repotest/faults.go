@@ -58,10 +58,11 @@ func Cancel(_ context.Context, cancel context.CancelFunc) error {
 	return nil
 }
 
-// Faults is a repository.UserRepository that passes every call to another one and meddles with
-// those that a test names. Without a plan it behaves as the store behind it. It is safe for
+// Faults is a repository.Store that passes every call to another one and meddles with those, of its
+// users, that a test names. Without a plan it behaves as the store behind it. It is safe for
 // concurrent use.
 type Faults struct {
+	repository.IdempotencyRepository
 	store repository.UserRepository
 
 	mu    sync.Mutex
@@ -79,8 +80,8 @@ type plan struct {
 }
 
 // NewFaults returns a Faults without a plan in front of the store.
-func NewFaults(store repository.UserRepository) *Faults {
-	return &Faults{store: store, calls: make(map[Method]int)}
+func NewFaults(store repository.Store) *Faults {
+	return &Faults{IdempotencyRepository: store, store: store, calls: make(map[Method]int)}
 }
 
 // At plans an action for the n-th call of a method from now on, counted from 1; 0 is every call.

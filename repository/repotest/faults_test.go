@@ -13,6 +13,12 @@ import (
 
 var errAway = models.ErrUnavailable.Because(errors.New("store is away"))
 
+// keyless is a store that has to do with users alone.
+type keyless struct {
+	repository.UserRepository
+	repository.IdempotencyRepository
+}
+
 // faulty returns faults in front of a store that holds the sample 1.
 func faulty(t *testing.T) (*repotest.Faults, models.User) {
 	t.Helper()
@@ -21,7 +27,7 @@ func faulty(t *testing.T) (*repotest.Faults, models.User) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return repotest.NewFaults(store), user
+	return repotest.NewFaults(keyless{UserRepository: store}), user
 }
 
 func rename(user models.User) (models.User, error) {

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -28,15 +29,49 @@ type KeyRule struct {
 	check func(k *keyring)
 }
 
-// Check holds a store, which must be new and empty, against the rule and complains to t.
-func (r KeyRule) Check(t T, keys repository.IdempotencyRepository) {
+// Keys are idempotency keys with the one thing that a Store does by a batch: Finish gives a key, which
+// the caller owns, its answer.
+type Keys interface {
+	repository.IdempotencyRepository
+	Finish(ctx context.Context, key string, answer models.Answer) error
+}
+
+// KeysOf returns the keys of a store. They note who owns which, because Finish does not say it.
+func KeysOf(store repository.Store) Keys { return &storeKeys{Store: store} }
+
+type storeKeys struct {
+	repository.Store
+	owners sync.Map // fingerprints by key
+}
+
+// Begin implements repository.IdempotencyRepository.
+func (k *storeKeys) Begin(ctx context.Context, key string, fingerprint repository.Fingerprint) (models.Answer, bool, error) {
+	answer, replayed, err := k.Store.Begin(ctx, key, fingerprint)
+	if err == nil && !replayed {
+		k.owners.Store(key, fingerprint)
+	}
+	return answer, replayed, err
+}
+
+// Finish keeps an answer by a batch that changes nothing else.
+func (k *storeKeys) Finish(ctx context.Context, key string, answer models.Answer) error {
+	fingerprint, _ := k.owners.Load(key)
+	kept := repository.Kept{Key: key, Answer: answer}
+	kept.Fingerprint, _ = fingerprint.(repository.Fingerprint)
+	return k.Batch(ctx, func(repository.Tx) (repository.Changes, error) {
+		return repository.Changes{Kept: &kept}, nil
+	})
+}
+
+// Check holds keys, of which none is taken, against the rule and complains to t.
+func (r KeyRule) Check(t T, keys Keys) {
 	t.Helper()
-	r.check(&keyring{T: t, IdempotencyRepository: keys})
+	r.check(&keyring{T: t, Keys: keys})
 }
 
 // RunKeys holds an engine against every rule for idempotency keys, each as a sub-test with a store
 // of its own. The factory returns a new, empty store and leaves what has to go to t.Cleanup.
-func RunKeys(t *testing.T, factory func(t testing.TB) repository.IdempotencyRepository) {
+func RunKeys(t *testing.T, factory func(t testing.TB) repository.Store) {
 	t.Helper()
 	for _, rule := range KeyRules() {
 		t.Run(rule.Name, func(t *testing.T) {
@@ -45,7 +80,7 @@ func RunKeys(t *testing.T, factory func(t testing.TB) repository.IdempotencyRepo
 					t.Logf("why this is a rule: %s", rule.Why)
 				}
 			})
-			rule.Check(t, factory(t))
+			rule.Check(t, KeysOf(factory(t)))
 		})
 	}
 }
@@ -119,7 +154,7 @@ func KeyRules() []KeyRule {
 // keyring is a store of keys under test together with the test that judges it.
 type keyring struct {
 	T
-	repository.IdempotencyRepository
+	Keys
 }
 
 func fingerprintOf(body string) repository.Fingerprint { return sha256.Sum256([]byte(body)) }

@@ -118,13 +118,13 @@ func (b *brokenKeys) Release(ctx context.Context, key string) error { return b.r
 // keyFlaw is a way in which stores of keys are wrong, and the rules that notice.
 type keyFlaw struct {
 	name     string
-	make     func() repository.IdempotencyRepository
+	make     func() repotest.Keys
 	caughtBy []string
 }
 
 // sketchedKeys is a sketch of which a part is replaced.
-func sketchedKeys(spoil func(*keySketch)) func() repository.IdempotencyRepository {
-	return func() repository.IdempotencyRepository {
+func sketchedKeys(spoil func(*keySketch)) func() repotest.Keys {
+	return func() repotest.Keys {
 		k := newKeySketch()
 		spoil(k)
 		return k
@@ -132,8 +132,8 @@ func sketchedKeys(spoil func(*keySketch)) func() repository.IdempotencyRepositor
 }
 
 // breakingKeys is a correct store of which methods are replaced; good is the store before.
-func breakingKeys(replace func(b *brokenKeys, good *keySketch)) func() repository.IdempotencyRepository {
-	return func() repository.IdempotencyRepository {
+func breakingKeys(replace func(b *brokenKeys, good *keySketch)) func() repotest.Keys {
+	return func() repotest.Keys {
 		good := newKeySketch()
 		b := &brokenKeys{keySketch: good, begin: good.Begin, finish: good.Finish, release: good.Release}
 		replace(b, good)
@@ -264,9 +264,11 @@ func remembersFingerprint(b *brokenKeys, good *keySketch) {
 	}
 }
 
-func TestRunKeys(t *testing.T) {
+func TestKeyRules_sketch(t *testing.T) {
 	t.Run("a correct store passes every rule", func(t *testing.T) {
-		repotest.RunKeys(t, func(testing.TB) repository.IdempotencyRepository { return newKeySketch() })
+		for _, rule := range repotest.KeyRules() {
+			t.Run(rule.Name, func(t *testing.T) { rule.Check(t, newKeySketch()) })
+		}
 	})
 }
 

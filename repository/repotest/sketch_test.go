@@ -365,6 +365,8 @@ func (tx *sketchTx) NextID() (int64, error) {
 	return tx.lastID, err
 }
 
+func (tx *sketchTx) Expect([]int64, []string, int) error { return nil }
+
 func (s *sketch) Ping(ctx context.Context) error {
 	release, err := s.begin(ctx, repotest.Ping)
 	defer release()

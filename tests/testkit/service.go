@@ -31,13 +31,12 @@ import (
 // an empty memory store, which is what the zero Options stand for.
 type Options struct {
 	// Repository is the store, which stays the caller's to close; repotest.Faults injects failures.
-	Repository repository.UserRepository
+	Repository repository.Store
 	// Users takes the place of the service for users and with it that of the rules.
 	Users handlers.UserService
-	// Answers is what remembers the answers to requests with an idempotency key; a memory one within
-	// Keys if nil.
+	// Answers is what is asked for the answers to requests with an idempotency key; the store if nil.
 	Answers repository.IdempotencyRepository
-	// Keys bounds the memory of idempotency keys; a bound of zero is that of the settings.
+	// Keys bounds what a memory store remembers of them; a bound of zero is that of the settings.
 	Keys memory.KeyLimits
 	// Now is the clock of users, of idempotency keys and of the access log.
 	Now func() time.Time
@@ -73,14 +72,19 @@ type Service struct {
 func New(tb testing.TB, options Options) *Service {
 	tb.Helper()
 	settings := config.Default()
-	store := options.Repository
-	if store == nil {
-		store = memory.New()
-		tb.Cleanup(func() { _ = store.Close() })
-	}
 	now := options.Now
 	if now == nil {
 		now = time.Now
+	}
+	store := options.Repository
+	if store == nil {
+		limits, defaults := options.Keys, settings.Idempotency
+		store = memory.NewLimited(memory.KeyLimits{
+			Age:   cmp.Or(limits.Age, defaults.MaxAge),
+			Count: cmp.Or(limits.Count, defaults.MaxKeys),
+			Bytes: cmp.Or(limits.Bytes, defaults.MaxBytes),
+		}, now)
+		tb.Cleanup(func() { _ = store.Close() })
 	}
 	users := options.Users
 	if users == nil {
@@ -88,12 +92,7 @@ func New(tb testing.TB, options Options) *Service {
 	}
 	answers := options.Answers
 	if answers == nil {
-		limits, defaults := options.Keys, settings.Idempotency
-		answers = memory.NewKeys(memory.KeyLimits{
-			Age:   cmp.Or(limits.Age, defaults.MaxAge),
-			Count: cmp.Or(limits.Count, defaults.MaxKeys),
-			Bytes: cmp.Or(limits.Bytes, defaults.MaxBytes),
-		}, now)
+		answers = store
 	}
 	key := options.CursorKey
 	if key == nil {
