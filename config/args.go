@@ -100,7 +100,7 @@ func (l *loader) assign(into layer, a assignment) {
 	}
 	if k.secret && a.text != "" {
 		l.warnings = append(l.warnings, fmt.Sprintf("%s was given by %s, where every user of the machine can read it; "+
-			"prefer %s or %s_file", k.name, a.flag, k.env(), k.name))
+			"prefer %s or %s", k.name, a.flag, k.env(), k.fileKey()))
 	}
 	l.take(into, k, a.text, a.flag)
 }

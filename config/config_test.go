@@ -201,6 +201,17 @@ func TestKeys(t *testing.T) {
 			}
 		}
 	})
+	t.Run("are secret exactly when another one may name their file", func(t *testing.T) {
+		c := newCatalogue()
+		for _, k := range keys() {
+			if of, isFile := strings.CutSuffix(k.name, "_file"); isFile && !c.byName[of].secret {
+				t.Errorf("%s is for no secret", k.name)
+			}
+			if _, hasFile := c.byName[k.fileKey()]; hasFile != k.secret {
+				t.Errorf("%s: secret %v, file %v", k.name, k.secret, hasFile)
+			}
+		}
+	})
 	t.Run("of one section stand together", func(t *testing.T) {
 		sections := []string{}
 		for _, k := range keys() {

@@ -13,7 +13,7 @@ type key struct {
 	name    string // the path of its mapstructure names
 	meaning string // one line for config.yaml, --help and the README
 	rule    rule
-	secret  bool // never printed
+	secret  bool // never printed; the key that fileKey names tells of a file that holds it
 }
 
 // env returns the name of the key's environment variable. Names hold underscores themselves, so there
@@ -21,6 +21,9 @@ type key struct {
 func (k key) env() string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(k.name, ".", "_"))
 }
+
+// fileKey returns the name of the setting that may name a file to read the secret from.
+func (k key) fileKey() string { return k.name + "_file" }
 
 // keys returns the one table of all settings, in the order of the documents. The keys of a section
 // stand together.

@@ -127,15 +127,15 @@ func (l *loader) merge(file, env, flags layer) Loaded {
 		v.Set(name, value)
 	}
 	var loaded Loaded
+	for _, k := range l.keys {
+		value := inYAML(v.Get(k.name)) // empty for a secret from a file, so that what is printed can be loaded again
+		if k.secret {
+			l.readSecret(k, v, sources)
+		}
+		loaded.settings = append(loaded.settings, Setting{Key: k.name, Value: value, Source: sources[k.name]})
+	}
 	if err = errors.Join(err, v.UnmarshalExact(&loaded.Config, asIs)); err != nil {
 		l.fault("", "package config", complaint{"its keys do not fit its struct: " + err.Error(), "report this as a bug"})
-		return loaded
-	}
-	given := loaded.Config.values()
-	l.readCursorKey(&loaded.Config.Cursor, sources)
-	for _, k := range l.keys {
-		s := Setting{Key: k.name, Value: inYAML(given[k.name]), Source: sources[k.name]}
-		loaded.settings = append(loaded.settings, s)
 	}
 	return loaded
 }
@@ -143,32 +143,33 @@ func (l *loader) merge(file, env, flags layer) Loaded {
 // asIs keeps the decoder from converting: every value has the type of its field by now.
 func asIs(c *mapstructure.DecoderConfig) { c.WeaklyTypedInput, c.DecodeHook = false, nil }
 
-// readCursorKey reads the key from its file, if one is named. What is printed for the key stays empty
-// then, so that the printed settings can be loaded again.
-func (l *loader) readCursorKey(c *Cursor, sources map[string]string) {
-	const name = "cursor.key_file"
-	if c.KeyFile == "" {
+// readSecret reads a secret from its file, if one is named.
+func (l *loader) readSecret(k key, v *viper.Viper, sources map[string]string) {
+	name := k.fileKey()
+	path, _ := v.Get(name).(string)
+	if path == "" {
 		return
 	}
-	if c.Key != "" {
-		both := sources["cursor.key"] + " and " + sources[name]
-		l.fault("cursor.key", both, complaint{"cursor.key and cursor.key_file are both given", "give only one of them"})
+	if v.Get(k.name) != Secret("") {
+		both := sources[k.name] + " and " + sources[name]
+		l.fault(k.name, both, complaint{k.name + " and " + name + " are both given", "give only one of them"})
 		return
 	}
-	content, err := l.read(l.locate(c.KeyFile))
+	content, err := l.read(l.locate(path))
 	if err != nil {
-		l.fault(name, sources[name], unreadable(c.KeyFile, err))
+		l.fault(name, sources[name], unreadable(path, err))
 		return
 	}
-	value, wrong := cursorKey().parse(strings.TrimSpace(string(content)))
+	value, wrong := k.rule.parse(strings.TrimSpace(string(content)))
 	if wrong == nil && value == Secret("") {
-		wrong = &complaint{"the file is empty", "put 32 bytes in base64 there: openssl rand -base64 32"}
+		wrong = &complaint{"the file is empty", "write " + k.name + " into it, or do not name it"}
 	}
 	if wrong != nil {
 		l.fault(name, sources[name], *wrong)
 		return
 	}
-	c.Key, sources["cursor.key"] = value.(Secret), "read from "+name
+	v.Set(k.name, value)
+	sources[k.name] = "read from " + name
 }
 
 // locate returns where a path that somebody gave is to be found.

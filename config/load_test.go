@@ -36,16 +36,18 @@ func TestLoad_precedence(t *testing.T) {
 				want, _ := k.rule.parse(c.want)
 				expected := Default().values()
 				expected[k.name] = reflect.ValueOf(want).Convert(reflect.TypeOf(expected[k.name])).Interface()
-				if k.name == "cursor.key_file" {
-					expected["cursor.key"] = loaded.Config.Cursor.Key // see TestLoad_keyFile
+				got := loaded.Config.values()
+				secret, isFile := strings.CutSuffix(k.name, "_file")
+				if isFile {
+					expected[secret] = got[secret] // see TestLoad_secretFile
 				}
-				if got := loaded.Config.values(); !reflect.DeepEqual(got, expected) {
+				if !reflect.DeepEqual(got, expected) {
 					t.Errorf("got  %v\nwant %v", got, expected)
 				}
 				for _, s := range loaded.Settings() {
 					if s.Key == k.name && s.Source != c.source {
 						t.Errorf("the source is %q, not %q", s.Source, c.source)
-					} else if s.Key != k.name && s.Key != "cursor.key" && s.Source != "default" {
+					} else if s.Key != k.name && s.Key != secret && s.Source != "default" {
 						t.Errorf("%s comes from %q", s.Key, s.Source)
 					}
 				}
@@ -264,7 +266,7 @@ func settingOf(t *testing.T, loaded Loaded, key string) Setting {
 	return Setting{}
 }
 
-func TestLoad_keyFile(t *testing.T) {
+func TestLoad_secretFile(t *testing.T) {
 	dir := folder(t, "cursor:\n  key_file: \"\"\n")
 	for file, want := range map[string]string{
 		"one.key":                     sampleKey(4), // ends with a newline
