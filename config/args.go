@@ -95,7 +95,7 @@ func (l *loader) flags(line *commandLine) *pflag.FlagSet {
 func (l *loader) assign(into layer, a assignment) {
 	k, ok := l.byName[a.name]
 	if !ok {
-		l.fault(shown(shorten(a.name)), a.flag, complaint{"unknown key", l.suggest(a.name)})
+		l.fault(named(a.name), a.flag, complaint{"unknown key", l.suggest(a.name)})
 		return
 	}
 	if k.secret && a.text != "" {

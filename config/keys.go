@@ -94,6 +94,42 @@ func keys() []key {
 			meaning: "form of the log; auto is console on a terminal, else json",
 		},
 		{
+			name: "storage.engine", rule: oneOf(EngineMemory, EngineSQLite, EnginePostgres, EngineMySQL),
+			meaning: "where the users are kept; memory is lost when the process ends",
+		},
+		{
+			name: "storage.dsn", rule: dsn(), secret: true,
+			meaning: "secret that leads the engine to its data",
+		},
+		{
+			name: "storage.dsn_file", rule: path(),
+			meaning: "file that holds storage.dsn, so that the secret need not stand here",
+		},
+		{
+			name: "storage.migrate", rule: oneOf(MigrateAuto, MigrateCheck, MigrateOff),
+			meaning: "at start, bring an older schema up to date under a lock, refuse to start, or do not look",
+		},
+		{
+			name: "storage.max_conns", rule: count(1, 1000),
+			meaning: "most connections that one instance has open; SQLite: readers",
+		},
+		{
+			name: "storage.max_wait", rule: span(10*time.Millisecond, time.Minute),
+			meaning: "longest time that a request waits for a free connection before it is answered 503",
+		},
+		{
+			name: "storage.timeout", rule: span(100*time.Millisecond, 5*time.Minute),
+			meaning: "longest time that one operation of the store may take before it is answered 503",
+		},
+		{
+			name: "storage.statements", rule: oneOf(StatementsPrepare, StatementsDescribe, StatementsSimple),
+			meaning: "how servers get statements: kept prepared, described each time, or text for poolers",
+		},
+		{
+			name: "storage.synchronous", rule: oneOf(SynchronousFull, SynchronousNormal),
+			meaning: "SQLite: a commit is on the disk once acknowledged, or power loss may take the last ones",
+		},
+		{
 			name: "cursor.key", rule: cursorKey(), secret: true,
 			meaning: "secret that seals the cursors of lists; if empty, a random one per start",
 		},

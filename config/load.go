@@ -56,7 +56,7 @@ func (l Loaded) Settings() []Setting { return slices.Clone(l.settings) }
 // form of os.Environ.
 //
 // An error is always an *Error with every fault there is: each value is judged wherever it is given,
-// also where a stronger source overrides it. Loaded then has only its warnings to give. An environment
+// also where a stronger source overrides it, and then the effective ones are judged together. Loaded then has only its warnings to give. An environment
 // variable that is empty counts as not set; one that has our prefix but names no key is a warning only,
 // since orchestrators inject such. --help and --version win over everything else, faults included.
 func Load(dir string, args, environ []string) (Loaded, error) {
@@ -67,10 +67,11 @@ func Load(dir string, args, environ []string) (Loaded, error) {
 // loader is the state of one Load.
 type loader struct {
 	catalogue
-	dir      string
-	read     func(path string) ([]byte, error)
-	faults   []Fault
-	warnings []string
+	dir        string
+	read       func(path string) ([]byte, error)
+	faults     []Fault
+	warnings   []string
+	incomplete bool // the file was not read to its end, so that settings are missing
 }
 
 // layer is what one kind of source says, by key: the values, judged already, and where each one stands.
@@ -89,6 +90,9 @@ func (l *loader) load(args, environ []string) (Loaded, error) {
 	file := l.readConfigFile(line.file, line.fileGiven)
 	env := l.readEnviron(environ)
 	loaded := l.merge(file, env, line.layer)
+	if !l.incomplete {
+		l.agree(loaded)
+	}
 	if len(l.faults) > 0 {
 		return Loaded{Action: line.action, Warnings: l.warnings}, &Error{Faults: l.faults}
 	}
@@ -108,6 +112,18 @@ func (l *loader) take(into layer, k key, text, source string) {
 
 func (l *loader) fault(key, source string, wrong complaint) {
 	l.faults = append(l.faults, Fault{Key: key, Source: source, Problem: wrong.problem, Mend: wrong.mend})
+}
+
+// agree notes which of the effective settings contradict each other.
+func (l *loader) agree(loaded Loaded) {
+	for _, f := range loaded.Config.disagreements(l.faults) {
+		for _, s := range loaded.settings {
+			if s.Key == f.Key {
+				f.Source = s.Source
+			}
+		}
+		l.faults = append(l.faults, f)
+	}
 }
 
 // merge lets viper lay the layers over each other and fill the struct. The environment is merged over

@@ -17,6 +17,10 @@ func TestLoad_precedence(t *testing.T) {
 		environ := []string{"HOME=/root", k.env() + "=" + texts[1], "BROKEN", "=C:=x"}
 		args := []string{"--set", k.name + "=" + texts[2]}
 		line := "config.yaml:2"
+		others := []string{}
+		for name, text := range company(k.name) {
+			others = append(others, newCatalogue().byName[name].env()+"="+text)
+		}
 		for _, c := range []struct {
 			name          string
 			yaml          string
@@ -32,10 +36,16 @@ func TestLoad_precedence(t *testing.T) {
 			{"empty environment is not set", file, []string{k.env() + "="}, nil, texts[0], line},
 		} {
 			t.Run(k.name+"/"+c.name, func(t *testing.T) {
-				loaded := mustLoad(t, folder(t, c.yaml), c.args, c.environ)
-				want, _ := k.rule.parse(c.want)
+				loaded := mustLoad(t, folder(t, c.yaml), c.args, append(others, c.environ...))
 				expected := Default().values()
-				expected[k.name] = reflect.ValueOf(want).Convert(reflect.TypeOf(expected[k.name])).Interface()
+				expect := func(k key, text string) {
+					want, _ := k.rule.parse(text)
+					expected[k.name] = reflect.ValueOf(want).Convert(reflect.TypeOf(expected[k.name])).Interface()
+				}
+				expect(k, c.want)
+				for name, text := range company(k.name) {
+					expect(newCatalogue().byName[name], text)
+				}
 				got := loaded.Config.values()
 				secret, isFile := strings.CutSuffix(k.name, "_file")
 				if isFile {
@@ -47,7 +57,7 @@ func TestLoad_precedence(t *testing.T) {
 				for _, s := range loaded.Settings() {
 					if s.Key == k.name && s.Source != c.source {
 						t.Errorf("the source is %q, not %q", s.Source, c.source)
-					} else if s.Key != k.name && s.Key != secret && s.Source != "default" {
+					} else if s.Key != k.name && s.Key != secret && company(k.name)[s.Key] == "" && s.Source != "default" {
 						t.Errorf("%s comes from %q", s.Key, s.Source)
 					}
 				}

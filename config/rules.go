@@ -177,6 +177,9 @@ func path() rule {
 		if !utf8.ValidString(text) || strings.ContainsFunc(text, unprintable) {
 			return reject("rename the file", "%s has characters that cannot be printed", quote(text))
 		}
+		if holdsPassword(text) {
+			return reject("put that into a file and name the file here", "the value is not a path")
+		}
 		return text, nil
 	}}
 }
