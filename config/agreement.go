@@ -15,6 +15,7 @@ type agreement struct {
 func agreements() []agreement {
 	engine := []string{"storage.engine", "storage.dsn", "storage.dsn_file"}
 	dsn := []string{"storage.dsn", "storage.dsn_file", "storage.engine"}
+	idle := complaint{"the memory engine needs no cache", "set storage.engine to another one, or remove this"}
 	return []agreement{
 		{about: engine, judge: func(c Config) *complaint {
 			if c.Storage.Engine == EngineMemory || c.Storage.DSN != "" {
@@ -33,6 +34,27 @@ func agreements() []agreement {
 				return &complaint{"the memory engine has its data nowhere else", "set storage.engine to the one that is meant, or remove this"}
 			}
 			return checkDSN(c.Storage.Engine, c.Storage.DSN.Reveal())
+		}},
+		{about: []string{"cache.redis", "cache.redis_file", "storage.engine"}, judge: func(c Config) *complaint {
+			if c.Cache.Redis == "" || c.Storage.Engine != EngineMemory {
+				return nil
+			}
+			return &idle
+		}},
+		{about: []string{"cache.local", "storage.engine"}, judge: func(c Config) *complaint {
+			if c.Cache.Local == 0 || c.Storage.Engine != EngineMemory {
+				return nil
+			}
+			return &idle
+		}},
+		{about: []string{"cache.local", "cache.redis", "cache.redis_file"}, judge: func(c Config) *complaint {
+			if c.Cache.Local == 0 || c.Cache.Redis == "" {
+				return nil
+			}
+			return &complaint{
+				"what a process keeps for itself does not follow the instances that share cache.redis",
+				"set it to 0, or remove cache.redis",
+			}
 		}},
 	}
 }

@@ -50,6 +50,32 @@ func TestLoad_disagreement(t *testing.T) {
 				"use storage.engine: memory"},
 		},
 		{
+			name:    "the memory engine needs no cache",
+			yaml:    "cache:\n  redis_file: one.redis\n",
+			environ: []string{"USERAPI_CACHE_LOCAL=1"},
+			want: []string{
+				"cache.redis (read from cache.redis_file): the memory engine needs no cache; set storage.engine to another one, or remove this",
+				"cache.local (USERAPI_CACHE_LOCAL): the memory engine needs no cache; set storage.engine to another one, or remove this",
+				"cache.local (USERAPI_CACHE_LOCAL): what a process keeps for itself does not follow the instances that share cache.redis; " +
+					"set it to 0, or remove cache.redis",
+			},
+		},
+		{
+			name: "what one instance keeps does not go with what all share",
+			yaml: "storage:\n  engine: sqlite\n  dsn: users.db\ncache:\n  redis: redis:6379\n  local: 1000\n",
+			want: []string{"cache.local (config.yaml:6): what a process keeps for itself does not follow the instances that share cache.redis; " +
+				"set it to 0, or remove cache.redis"},
+		},
+		{
+			name: "a cache with a fault of its own is not held against others",
+			yaml: "cache:\n  redis: redis\n  local: x\n",
+			want: []string{
+				"cache.redis (config.yaml:2): the value is neither host:port nor a URL of Redis; write it like redis.internal:6379 or " +
+					"rediss://user:password@redis.internal:6379/0, with %XX for what is special",
+				`cache.local (config.yaml:3): "x" is not a whole number; give 0 to 10000000 in plain digits`,
+			},
+		},
+		{
 			name:    "it is told together with all other faults",
 			yaml:    "storage:\n  engine: sqlite\n  timeout: 0s\n  nothing: 1\n",
 			environ: []string{"USERAPI_LOG_LEVEL=loud"},

@@ -48,6 +48,7 @@ type Config struct {
 	Shutdown    Shutdown    `mapstructure:"shutdown"`
 	Log         Log         `mapstructure:"log"`
 	Storage     Storage     `mapstructure:"storage"`
+	Cache       Cache       `mapstructure:"cache"`
 	Cursor      Cursor      `mapstructure:"cursor"`
 	Idempotency Idempotency `mapstructure:"idempotency"`
 }
@@ -120,6 +121,23 @@ type Storage struct {
 	Synchronous string `mapstructure:"synchronous"`
 }
 
+// Cache is what is kept of the store where it is nearer. At most one of Redis and Local is set, and none
+// with the memory engine, which needs no cache.
+type Cache struct {
+	// Redis is host:port or a redis:// or rediss:// URL of the Redis that all instances share, or empty. After
+	// Load it is set from whichever place it was given, RedisFile included.
+	Redis Secret `mapstructure:"redis"`
+	// RedisFile is the path of the file that Redis was read from, or empty.
+	RedisFile string `mapstructure:"redis_file"`
+	// Local is how many users are kept in this process at most. It is for a single instance only, because
+	// the process does not learn what others change. 0 is for none.
+	Local int `mapstructure:"local"`
+	// TTL is how long an entry is kept at most.
+	TTL time.Duration `mapstructure:"ttl"`
+	// Timeout is how long a request waits for Redis before it asks the store instead.
+	Timeout time.Duration `mapstructure:"timeout"`
+}
+
 // Cursor is what authenticates the cursors of lists.
 type Cursor struct {
 	// Key is 32 bytes in base64, or empty for a random key per start. After Load it holds the key from
@@ -175,6 +193,7 @@ func Default() Config {
 			Statements:  StatementsPrepare,
 			Synchronous: SynchronousFull,
 		},
+		Cache: Cache{TTL: 10 * time.Minute, Timeout: 50 * time.Millisecond},
 		Idempotency: Idempotency{
 			MaxAge:   24 * time.Hour,
 			MaxKeys:  100_000,

@@ -42,6 +42,11 @@ func samples() map[string][3]string {
 		"storage.timeout":          {"100ms", "1s", "5m"},
 		"storage.statements":       {"describe", "simple", "describe"},
 		"storage.synchronous":      {"normal", "full", "normal"},
+		"cache.redis":              {"redis:6379", "rediss://ada:pa55@redis/1", "[::1]:6379"},
+		"cache.redis_file":         {"one.redis", "two.redis", "keys/three.redis"},
+		"cache.local":              {"1", "1000", "10000000"},
+		"cache.ttl":                {"1s", "1m", "24h"},
+		"cache.timeout":            {"1ms", "10ms", "1s"},
 		"cursor.key":               {sampleKey(1), sampleKey(2), sampleKey(3)},
 		"cursor.key_file":          {"one.key", "two.key", "keys/three.key"},
 		"idempotency.max_age":      {"1s", "1h30m", "720h"},
@@ -55,6 +60,8 @@ func company(key string) map[string]string {
 	switch key {
 	case "storage.engine":
 		return map[string]string{"storage.dsn": "/users"} // a path for SQLite, a database for MySQL
+	case "cache.redis", "cache.redis_file", "cache.local":
+		return map[string]string{"storage.engine": "sqlite", "storage.dsn": "users.db"}
 	case "storage.dsn", "storage.dsn_file":
 		return map[string]string{"storage.engine": "sqlite"}
 	}
@@ -77,8 +84,9 @@ func folder(t testing.TB, yaml string) string {
 		t.Fatal(err)
 	}
 	write(t, dir+"/keys/three.key", " "+sampleKey(6)+"\r\n")
-	for _, name := range []string{"one.dsn", "two.dsn", "keys/three.dsn"} {
-		write(t, dir+"/"+name, " /"+filepath.Base(name)+"\n")
+	for _, name := range []string{"one", "two", "keys/three"} {
+		write(t, dir+"/"+name+".dsn", " /"+filepath.Base(name)+"\n")
+		write(t, dir+"/"+name+".redis", filepath.Base(name)+":6379\n")
 	}
 	if yaml != "" {
 		write(t, dir+"/config.yaml", yaml)

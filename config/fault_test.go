@@ -186,6 +186,8 @@ func TestLoad_brokenValue(t *testing.T) {
 			want:    []string{key + " (USERAPI_" + name + "): " + fault},
 		}
 	}
+	const noRedis = "the value is neither host:port nor a URL of Redis; write it like redis.internal:6379 or " +
+		"rediss://user:password@redis.internal:6379/0, with %XX for what is special"
 	const anAddress = "write it like 127.0.0.1:8080, or :8080 for every interface"
 	for _, b := range []broken{
 		env("HTTP_ADDR", "9000", `"9000" is a port without a colon; write :9000 for every interface or 127.0.0.1:9000 for this machine only`),
@@ -251,6 +253,30 @@ func TestLoad_brokenValue(t *testing.T) {
 		env("STORAGE_TIMEOUT", "301s", `"301s" is out of range; give 100ms to 5m`),
 		env("STORAGE_STATEMENTS", "prepared", `"prepared" is not prepare, describe or simple; write prepare`),
 		env("STORAGE_SYNCHRONOUS", "off", `"off" is not full or normal; write full or normal`),
+
+		env("CACHE_REDIS", "redis", noRedis),
+		env("CACHE_REDIS", ":6379", noRedis),
+		env("CACHE_REDIS", "redis:", noRedis),
+		env("CACHE_REDIS", "redis:0", noRedis),
+		env("CACHE_REDIS", "redis:65536", noRedis),
+		env("CACHE_REDIS", "ada:pa55@redis:6379", noRedis),
+		env("CACHE_REDIS", "http://redis:6379", noRedis),
+		env("CACHE_REDIS", "redis://", noRedis),
+		env("CACHE_REDIS", "redis://redis:99999", noRedis),
+		env("CACHE_REDIS", "redis://redis/users", noRedis),
+		env("CACHE_REDIS", "redis://:pa#55@redis", noRedis),
+		env("CACHE_REDIS", "redis://:pa/55@redis", noRedis),
+		env("CACHE_REDIS", "redis://:pa?55@redis", noRedis),
+		env("CACHE_REDIS", "redis://:pa%55@redis\n", noRedis),
+		env("CACHE_REDIS", mask, noRedis),
+		env("CACHE_REDIS_FILE", "one.dsn", noRedis),
+		env("CACHE_REDIS_FILE", "redis://:pa55@redis", "the value is not a path; put that into a file and name the file here"),
+		env("CACHE_LOCAL", "-1", `"-1" is not a whole number; give 0 to 10000000 in plain digits`),
+		env("CACHE_LOCAL", "10000001", `"10000001" is out of range; give 0 to 10000000`),
+		env("CACHE_TTL", "999ms", `"999ms" is out of range; give 1s to 24h`),
+		env("CACHE_TTL", "25h", `"25h" is out of range; give 1s to 24h`),
+		env("CACHE_TIMEOUT", "0s", `"0s" is out of range; give 1ms to 1s`),
+		env("CACHE_TIMEOUT", "1001ms", `"1001ms" is out of range; give 1ms to 1s`),
 
 		env("CURSOR_KEY", "short", "the value is not 32 bytes in base64; make one with: openssl rand -base64 32"),
 		env("CURSOR_KEY", "c2hvcnQ=", "the value is not 32 bytes in base64; make one with: openssl rand -base64 32"),

@@ -130,6 +130,26 @@ func keys() []key {
 			meaning: "SQLite: a commit is on the disk once acknowledged, or power loss may take the last ones",
 		},
 		{
+			name: "cache.redis", rule: redis(), secret: true,
+			meaning: "secret that leads to a Redis that all instances share",
+		},
+		{
+			name: "cache.redis_file", rule: path(),
+			meaning: "file that holds cache.redis, so that the secret need not stand here",
+		},
+		{
+			name: "cache.local", rule: count(0, 10_000_000),
+			meaning: "most users that are kept in this process; only for a single instance; 0 for none",
+		},
+		{
+			name: "cache.ttl", rule: span(time.Second, 24*time.Hour),
+			meaning: "longest time that an entry is kept",
+		},
+		{
+			name: "cache.timeout", rule: span(time.Millisecond, time.Second),
+			meaning: "longest time that a request waits for Redis before it asks the store instead",
+		},
+		{
 			name: "cursor.key", rule: cursorKey(), secret: true,
 			meaning: "secret that seals the cursors of lists; if empty, a random one per start",
 		},

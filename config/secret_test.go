@@ -104,6 +104,18 @@ func TestLoad_secrets(t *testing.T) {
 		cases[form+" in a broken file"] = given{[]string{"--config", form + ".yaml"}, nil}
 		write(t, dir+"/"+form+".yaml", "storage:\n  engine: sqlite\n  dsn: "+dsn+"\n  dns: "+dsn+"\n  "+dsn+": x\ncache: "+dsn+"\n")
 	}
+	for form, redis := range map[string]string{
+		"a Redis": "rediss://ada:" + password + "@redis:6379/0", "a bad Redis": "redis://:" + password + "/@redis", "a half Redis": password + "@redis:6379",
+	} {
+		file := strings.ReplaceAll(form, " ", "") + ".redis"
+		write(t, dir+"/"+file, redis+"\n")
+		for _, engine := range []string{EngineMemory, EngineSQLite} {
+			environ := []string{"USERAPI_STORAGE_ENGINE=" + engine, "USERAPI_STORAGE_DSN_FILE=one.dsn", "USERAPI_CACHE_LOCAL=1"}
+			cases[form+" with "+engine+" in the environment"] = given{nil, append(environ, "USERAPI_CACHE_REDIS="+redis)}
+			cases[form+" with "+engine+" in a file"] = given{[]string{"--set", "cache.redis_file=" + file}, environ}
+			cases[form+" with "+engine+" by flag"] = given{[]string{"--set", "cache.redis=" + redis, "--set", "cache.local=0"}, environ}
+		}
+	}
 	write(t, dir+"/secret.yaml", "cursor: "+bad+"\n")
 	write(t, dir+"/alias.yaml", "cursor:\n  key: *"+bad+"\n")
 	write(t, dir+"/list.yaml", "cursor:\n  key: ["+bad+"]\n")
