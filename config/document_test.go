@@ -150,12 +150,12 @@ func TestHelp(t *testing.T) {
 		}
 	})
 	t.Run("names every flag, and suggestions know the same", func(t *testing.T) {
-		for _, flag := range []string{"addr", "log-level", "set", "config", "print-config", "version", "help"} {
+		for _, flag := range []string{"addr", "log-level", "set", "config", "print-config", "migrate", "healthcheck", "version", "help"} {
 			if !strings.Contains(Help(), "--"+flag+" ") {
 				t.Errorf("--%s is missing", flag)
 			}
 		}
-		if n := strings.Count(strings.Split(Help(), "Settings")[0], "\n  "); n != 7 {
+		if n := strings.Count(strings.Split(Help(), "Settings")[0], "\n  "); n != 9 {
 			t.Errorf("there are %d flags", n)
 		}
 	})

@@ -304,6 +304,14 @@ func TestLoad_brokenCommandLine(t *testing.T) {
 			},
 		},
 		{
+			name: "a mistyped action is led to the one that was meant",
+			args: []string{"--migrat", "--health-check"},
+			want: []string{
+				"--migrat: unknown flag; did you mean --migrate?",
+				"--health-check: unknown flag; did you mean --healthcheck?",
+			},
+		},
+		{
 			name: "an unknown key of --set is named with the one that was meant",
 			args: []string{"--set", "http.adr=:1", "--set=http.colour=blue", "--set", "HTTP.ADDR=:1"},
 			want: []string{
@@ -344,10 +352,12 @@ func TestLoad_brokenCommandLine(t *testing.T) {
 		},
 		{
 			name: "a switch takes no value",
-			args: []string{"--help=no", "--print-config=yes"},
+			args: []string{"--help=no", "--print-config=yes", "--migrate=check", "--healthcheck=:8080"},
 			want: []string{
 				"--help: the flag takes no value; write --help alone",
 				"--print-config: the flag takes no value; write --print-config alone",
+				"--migrate: the flag takes no value; write --migrate alone",
+				"--healthcheck: the flag takes no value; write --healthcheck alone",
 			},
 		},
 		{

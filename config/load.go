@@ -23,12 +23,14 @@ const (
 // Action is what the command line asks the program to do.
 type Action int
 
-// The actions.
+// The actions. Of several that are asked for, the one that stands first here after Serve wins.
 const (
 	Serve       Action = iota // run the service
 	ShowHelp                  // print Help and exit 0
 	ShowVersion               // print the version and exit 0
 	PrintConfig               // print Loaded.YAML and exit 0
+	HealthCheck               // ask the service that runs at http.addr whether it is ready and exit 0 or 1
+	Migrate                   // bring the schema of the store up to date and exit
 )
 
 // Loaded is what Load found out. Printing it, or any part of it, shows no secret.

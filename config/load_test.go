@@ -132,6 +132,10 @@ func TestLoad_action(t *testing.T) {
 		{"-h asks for help", []string{"-h"}, ShowHelp},
 		{"--version asks for the version", []string{"--version"}, ShowVersion},
 		{"--print-config asks for the settings", []string{"--addr", ":1", "--print-config"}, PrintConfig},
+		{"--migrate asks for the schema", []string{"--migrate"}, Migrate},
+		{"--healthcheck asks for the state", []string{"--healthcheck", "--addr", ":1"}, HealthCheck},
+		{"what only asks wins over what changes", []string{"--migrate", "--healthcheck"}, HealthCheck},
+		{"what only prints wins over what does something", []string{"--migrate", "--healthcheck", "--print-config"}, PrintConfig},
 		{"help wins over faults", []string{"--addr", "x", "--nonsense", "--help", "--config=nowhere"}, ShowHelp},
 		{"the version wins over faults", []string{"--version", "serve"}, ShowVersion},
 		{"help wins over everything", []string{"--print-config", "--version", "-h"}, ShowHelp},
@@ -143,11 +147,13 @@ func TestLoad_action(t *testing.T) {
 			}
 		})
 	}
-	t.Run("--print-config does not win over faults", func(t *testing.T) {
-		if loaded, err := Load(t.TempDir(), []string{"--print-config", "--addr", "x"}, nil); err == nil {
-			t.Errorf("got %+v", loaded)
-		}
-	})
+	for _, flag := range []string{"--print-config", "--migrate", "--healthcheck"} {
+		t.Run(flag+" does not win over faults", func(t *testing.T) {
+			if loaded, err := Load(t.TempDir(), []string{flag, "--addr", "x"}, nil); err == nil {
+				t.Errorf("got %+v", loaded)
+			}
+		})
+	}
 }
 
 func TestLoad_environment(t *testing.T) {
