@@ -58,6 +58,9 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		printWarnings(stderr, loaded.Warnings)
 		fmt.Fprint(stdout, loaded.YAML())
 		return exitOK
+	case config.Migrate, config.HealthCheck:
+		fmt.Fprintln(stderr, "userapi: not available")
+		return exitFailure
 	case config.Serve:
 	}
 

@@ -85,6 +85,8 @@ func (l *loader) flags(line *commandLine) *pflag.FlagSet {
 		return nil
 	})
 	action("print-config", "", "print the effective settings and where each one came from, and exit", PrintConfig)
+	action("migrate", "", "bring the schema of the store up to date, and exit", Migrate)
+	action("healthcheck", "", "ask the running service at http.addr whether it is ready, and exit with 0 or 1", HealthCheck)
 	action("version", "", "print the version and exit", ShowVersion)
 	action("help", "h", "print this text and exit", ShowHelp)
 	return f
@@ -95,12 +97,12 @@ func (l *loader) flags(line *commandLine) *pflag.FlagSet {
 func (l *loader) assign(into layer, a assignment) {
 	k, ok := l.byName[a.name]
 	if !ok {
-		l.fault(shown(shorten(a.name)), a.flag, complaint{"unknown key", l.suggest(a.name)})
+		l.fault(named(a.name), a.flag, complaint{"unknown key", l.suggest(a.name)})
 		return
 	}
 	if k.secret && a.text != "" {
 		l.warnings = append(l.warnings, fmt.Sprintf("%s was given by %s, where every user of the machine can read it; "+
-			"prefer %s or %s_file", k.name, a.flag, k.env(), k.name))
+			"prefer %s or %s", k.name, a.flag, k.env(), k.fileKey()))
 	}
 	l.take(into, k, a.text, a.flag)
 }
@@ -141,7 +143,7 @@ func flagName(arg string) string {
 
 func (l *loader) suggestFlag(written string) string {
 	written = strings.TrimLeft(written, "-")
-	flags := []string{"addr", "log-level", "set", "config", "print-config", "version", "help"}
+	flags := []string{"addr", "log-level", "set", "config", "print-config", "migrate", "healthcheck", "version", "help"}
 	if meant, alike := nearest(written, flags); alike {
 		return "did you mean --" + meant + "?"
 	}

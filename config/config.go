@@ -23,6 +23,22 @@ const (
 	LogAuto       = "auto"    // log.format: console on a terminal, else json
 	LogJSON       = "json"    // log.format: one JSON object per line
 	LogConsole    = "console" // log.format: coloured lines for people
+
+	EngineMemory   = "memory"   // storage.engine: in the process, until it ends
+	EngineSQLite   = "sqlite"   // storage.engine: in a file, for one instance
+	EnginePostgres = "postgres" // storage.engine: in PostgreSQL, for any number of instances
+	EngineMySQL    = "mysql"    // storage.engine: in MySQL, for any number of instances
+
+	MigrateAuto  = "auto"  // storage.migrate: bring an older schema up to date, under a lock
+	MigrateCheck = "check" // storage.migrate: refuse to start with an older schema
+	MigrateOff   = "off"   // storage.migrate: do not look at the schema
+
+	StatementsPrepare  = "prepare"  // storage.statements: prepared, and kept per connection
+	StatementsDescribe = "describe" // storage.statements: described each time, and not kept
+	StatementsSimple   = "simple"   // storage.statements: as text, which a pooler in transaction mode needs
+
+	SynchronousFull   = "full"   // storage.synchronous: acknowledged is on the disk
+	SynchronousNormal = "normal" // storage.synchronous: a loss of power may take the last commits
 )
 
 // Config is every setting of the service. It is a plain value: copy it, compare it, change a copy. The
@@ -31,6 +47,8 @@ type Config struct {
 	HTTP        HTTP        `mapstructure:"http"`
 	Shutdown    Shutdown    `mapstructure:"shutdown"`
 	Log         Log         `mapstructure:"log"`
+	Storage     Storage     `mapstructure:"storage"`
+	Cache       Cache       `mapstructure:"cache"`
 	Cursor      Cursor      `mapstructure:"cursor"`
 	Idempotency Idempotency `mapstructure:"idempotency"`
 }
@@ -75,6 +93,49 @@ type Log struct {
 	Level string `mapstructure:"level"`
 	// Format is LogAuto, LogJSON or LogConsole.
 	Format string `mapstructure:"format"`
+}
+
+// Storage is where the users are kept, and how much the service asks of that place.
+type Storage struct {
+	// Engine is EngineMemory, EngineSQLite, EnginePostgres or EngineMySQL.
+	Engine string `mapstructure:"engine"`
+	// DSN is where the engine finds its data, in the form of the engine: the path of a file for SQLite, a
+	// URL or keyword=value for PostgreSQL, user:password@tcp(host:port)/database for MySQL. It is empty
+	// for the memory engine only. After Load it is set from whichever place it was given, DSNFile included.
+	DSN Secret `mapstructure:"dsn"`
+	// DSNFile is the path of the file that DSN was read from, or empty.
+	DSNFile string `mapstructure:"dsn_file"`
+	// Migrate is what becomes at start of a schema that is older than this program: MigrateAuto,
+	// MigrateCheck or MigrateOff.
+	Migrate string `mapstructure:"migrate"`
+	// MaxConns is how many connections one instance has open at most. For SQLite they are those that read.
+	MaxConns int `mapstructure:"max_conns"`
+	// MaxWait is how long a request waits for a free connection before it is answered 503.
+	MaxWait time.Duration `mapstructure:"max_wait"`
+	// Timeout is how long one operation of the store may take before it is answered 503.
+	Timeout time.Duration `mapstructure:"timeout"`
+	// Statements is how PostgreSQL and MySQL are given statements: StatementsPrepare, StatementsDescribe or
+	// StatementsSimple.
+	Statements string `mapstructure:"statements"`
+	// Synchronous is when SQLite acknowledges a commit: SynchronousFull or SynchronousNormal.
+	Synchronous string `mapstructure:"synchronous"`
+}
+
+// Cache is what is kept of the store where it is nearer. At most one of Redis and Local is set, and none
+// with the memory engine, which needs no cache.
+type Cache struct {
+	// Redis is host:port or a redis:// or rediss:// URL of the Redis that all instances share, or empty. After
+	// Load it is set from whichever place it was given, RedisFile included.
+	Redis Secret `mapstructure:"redis"`
+	// RedisFile is the path of the file that Redis was read from, or empty.
+	RedisFile string `mapstructure:"redis_file"`
+	// Local is how many users are kept in this process at most. It is for a single instance only, because
+	// the process does not learn what others change. 0 is for none.
+	Local int `mapstructure:"local"`
+	// TTL is how long an entry is kept at most.
+	TTL time.Duration `mapstructure:"ttl"`
+	// Timeout is how long a request waits for Redis before it asks the store instead.
+	Timeout time.Duration `mapstructure:"timeout"`
 }
 
 // Cursor is what authenticates the cursors of lists.
@@ -123,6 +184,16 @@ func Default() Config {
 		},
 		Shutdown: Shutdown{Drain: 2 * time.Second, Timeout: 10 * time.Second},
 		Log:      Log{Level: "info", Format: LogAuto},
+		Storage: Storage{
+			Engine:      EngineMemory,
+			Migrate:     MigrateAuto,
+			MaxConns:    16,
+			MaxWait:     time.Second,
+			Timeout:     3 * time.Second,
+			Statements:  StatementsPrepare,
+			Synchronous: SynchronousFull,
+		},
+		Cache: Cache{TTL: 10 * time.Minute, Timeout: 50 * time.Millisecond},
 		Idempotency: Idempotency{
 			MaxAge:   24 * time.Hour,
 			MaxKeys:  100_000,
@@ -140,6 +211,10 @@ func (c Config) Validate() error {
 		if _, wrong := k.rule.parse(plain(values[k.name])); wrong != nil {
 			faults = append(faults, Fault{Key: k.name, Source: "code", Problem: wrong.problem, Mend: wrong.mend})
 		}
+	}
+	for _, f := range c.disagreements(faults) {
+		f.Source = "code"
+		faults = append(faults, f)
 	}
 	if len(faults) > 0 {
 		return &Error{Faults: faults}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -32,6 +33,20 @@ func samples() map[string][3]string {
 		"shutdown.timeout":         {"1s", "2s", "3s"},
 		"log.level":                {"debug", "warn", "error"},
 		"log.format":               {"json", "console", "json"},
+		"storage.engine":           {"sqlite", "mysql", "sqlite"},
+		"storage.dsn":              {"users.db", "data/users.db", "file:users.db?cache=private"},
+		"storage.dsn_file":         {"one.dsn", "two.dsn", "keys/three.dsn"},
+		"storage.migrate":          {"check", "off", "check"},
+		"storage.max_conns":        {"1", "20", "1000"},
+		"storage.max_wait":         {"10ms", "5s", "1m"},
+		"storage.timeout":          {"100ms", "1s", "5m"},
+		"storage.statements":       {"describe", "simple", "describe"},
+		"storage.synchronous":      {"normal", "full", "normal"},
+		"cache.redis":              {"redis:6379", "rediss://ada:pa55@redis/1", "[::1]:6379"},
+		"cache.redis_file":         {"one.redis", "two.redis", "keys/three.redis"},
+		"cache.local":              {"1", "1000", "10000000"},
+		"cache.ttl":                {"1s", "1m", "24h"},
+		"cache.timeout":            {"1ms", "10ms", "1s"},
 		"cursor.key":               {sampleKey(1), sampleKey(2), sampleKey(3)},
 		"cursor.key_file":          {"one.key", "two.key", "keys/three.key"},
 		"idempotency.max_age":      {"1s", "1h30m", "720h"},
@@ -40,12 +55,26 @@ func samples() map[string][3]string {
 	}
 }
 
+// company returns the settings without which a sample of the key would contradict the defaults.
+func company(key string) map[string]string {
+	switch key {
+	case "storage.engine":
+		return map[string]string{"storage.dsn": "/users"} // a path for SQLite, a database for MySQL
+	case "cache.redis", "cache.redis_file", "cache.local":
+		return map[string]string{"storage.engine": "sqlite", "storage.dsn": "users.db"}
+	case "storage.dsn", "storage.dsn_file":
+		return map[string]string{"storage.engine": "sqlite"}
+	}
+	return nil
+}
+
 // sampleKey returns a valid cursor key that no other number gives.
 func sampleKey(n byte) string {
 	return base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{n}, cursorKeyBytes))
 }
 
-// folder returns a working directory with the sample key files and, unless it is empty, a config.yaml.
+// folder returns a working directory with the files of secrets that the samples name and, unless it is
+// empty, a config.yaml.
 func folder(t testing.TB, yaml string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -55,6 +84,10 @@ func folder(t testing.TB, yaml string) string {
 		t.Fatal(err)
 	}
 	write(t, dir+"/keys/three.key", " "+sampleKey(6)+"\r\n")
+	for _, name := range []string{"one", "two", "keys/three"} {
+		write(t, dir+"/"+name+".dsn", " /"+filepath.Base(name)+"\n")
+		write(t, dir+"/"+name+".redis", filepath.Base(name)+":6379\n")
+	}
 	if yaml != "" {
 		write(t, dir+"/config.yaml", yaml)
 	}
@@ -198,6 +231,17 @@ func TestKeys(t *testing.T) {
 		for _, k := range keys() {
 			if _, isSecret := defaults[k.name].(Secret); isSecret != k.secret {
 				t.Errorf("%s: the table says %v, the field %v", k.name, k.secret, isSecret)
+			}
+		}
+	})
+	t.Run("are secret exactly when another one may name their file", func(t *testing.T) {
+		c := newCatalogue()
+		for _, k := range keys() {
+			if of, isFile := strings.CutSuffix(k.name, "_file"); isFile && !c.byName[of].secret {
+				t.Errorf("%s is for no secret", k.name)
+			}
+			if _, hasFile := c.byName[k.fileKey()]; hasFile != k.secret {
+				t.Errorf("%s: secret %v, file %v", k.name, k.secret, hasFile)
 			}
 		}
 	})

@@ -26,7 +26,7 @@ func (f Fault) String() string {
 }
 
 // Error is everything that is wrong with the configuration, at least one fault. The command line comes
-// first, then the file from top to bottom, then the environment by name.
+// first, then the file from top to bottom, then the environment by name, then what does not go together.
 type Error struct {
 	Faults []Fault
 }
@@ -47,8 +47,14 @@ func (e *Error) Error() string {
 // printedRunes bounds what a fault repeats of somebody's text.
 const printedRunes = 60
 
-// quote returns the text in quotes, without control characters and not too long.
-func quote(text string) string { return strconv.Quote(shorten(text)) }
+// quote returns the text in quotes, without control characters and not too long. It leaves out what looks
+// like an address with a password, which may have been given to a wrong key.
+func quote(text string) string {
+	if holdsPassword(text) {
+		return `"…"`
+	}
+	return strconv.Quote(shorten(text))
+}
 
 // shown returns a name as it is when it is plain, else quoted, so that it stays on its line.
 func shown(name string) string {
@@ -56,6 +62,14 @@ func shown(name string) string {
 		return q
 	}
 	return name
+}
+
+// named returns a name that is no key, unless it looks like a secret value in the place of a key.
+func named(name string) string {
+	if holdsPassword(name) {
+		return quote(name)
+	}
+	return shown(shorten(name))
 }
 
 func shorten(text string) string {

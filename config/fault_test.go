@@ -186,6 +186,8 @@ func TestLoad_brokenValue(t *testing.T) {
 			want:    []string{key + " (USERAPI_" + name + "): " + fault},
 		}
 	}
+	const noRedis = "the value is neither host:port nor a URL of Redis; write it like redis.internal:6379 or " +
+		"rediss://user:password@redis.internal:6379/0, with %XX for what is special"
 	const anAddress = "write it like 127.0.0.1:8080, or :8080 for every interface"
 	for _, b := range []broken{
 		env("HTTP_ADDR", "9000", `"9000" is a port without a colon; write :9000 for every interface or 127.0.0.1:9000 for this machine only`),
@@ -237,6 +239,45 @@ func TestLoad_brokenValue(t *testing.T) {
 		env("HTTP_TRUSTED_PROXIES", "fe80::1%eth0", `"fe80::1%eth0" is neither an IP address nor a CIDR range; write it like 10.0.0.7 or 10.0.0.0/8`),
 		env("HTTP_TRUSTED_PROXIES", "10.0.0.1/8", `"10.0.0.1/8" is an address inside of its range; write 10.0.0.0/8 for the range or 10.0.0.1 for the address`),
 
+		env("STORAGE_ENGINE", "postgresql", `"postgresql" is not memory, sqlite, postgres or mysql; write postgres`),
+		env("STORAGE_ENGINE", "oracle", `"oracle" is not memory, sqlite, postgres or mysql; write memory, sqlite, postgres or mysql`),
+		env("STORAGE_DSN", mask, "the value is the mask that --print-config shows; write the secret itself"),
+		env("STORAGE_DSN_FILE", "nowhere", "nowhere cannot be read: no such file or directory; name a file that can be read"),
+		env("STORAGE_DSN_FILE", "postgres://ada:pa55@db/users", "the value is not a path; put that into a file and name the file here"),
+		env("STORAGE_MIGRATE", "true", `"true" is not auto, check or off; write auto, check or off`),
+		env("STORAGE_MAX_CONNS", "0", `"0" is out of range; give 1 to 1000`),
+		env("STORAGE_MAX_CONNS", "1001", `"1001" is out of range; give 1 to 1000`),
+		env("STORAGE_MAX_WAIT", "9ms", `"9ms" is out of range; give 10ms to 1m`),
+		env("STORAGE_MAX_WAIT", "61s", `"61s" is out of range; give 10ms to 1m`),
+		env("STORAGE_TIMEOUT", "99ms", `"99ms" is out of range; give 100ms to 5m`),
+		env("STORAGE_TIMEOUT", "301s", `"301s" is out of range; give 100ms to 5m`),
+		env("STORAGE_STATEMENTS", "prepared", `"prepared" is not prepare, describe or simple; write prepare`),
+		env("STORAGE_SYNCHRONOUS", "off", `"off" is not full or normal; write full or normal`),
+
+		env("CACHE_REDIS", "redis", noRedis),
+		env("CACHE_REDIS", ":6379", noRedis),
+		env("CACHE_REDIS", "redis:", noRedis),
+		env("CACHE_REDIS", "redis:0", noRedis),
+		env("CACHE_REDIS", "redis:65536", noRedis),
+		env("CACHE_REDIS", "ada:pa55@redis:6379", noRedis),
+		env("CACHE_REDIS", "http://redis:6379", noRedis),
+		env("CACHE_REDIS", "redis://", noRedis),
+		env("CACHE_REDIS", "redis://redis:99999", noRedis),
+		env("CACHE_REDIS", "redis://redis/users", noRedis),
+		env("CACHE_REDIS", "redis://:pa#55@redis", noRedis),
+		env("CACHE_REDIS", "redis://:pa/55@redis", noRedis),
+		env("CACHE_REDIS", "redis://:pa?55@redis", noRedis),
+		env("CACHE_REDIS", "redis://:pa%55@redis\n", noRedis),
+		env("CACHE_REDIS", mask, noRedis),
+		env("CACHE_REDIS_FILE", "one.dsn", noRedis),
+		env("CACHE_REDIS_FILE", "redis://:pa55@redis", "the value is not a path; put that into a file and name the file here"),
+		env("CACHE_LOCAL", "-1", `"-1" is not a whole number; give 0 to 10000000 in plain digits`),
+		env("CACHE_LOCAL", "10000001", `"10000001" is out of range; give 0 to 10000000`),
+		env("CACHE_TTL", "999ms", `"999ms" is out of range; give 1s to 24h`),
+		env("CACHE_TTL", "25h", `"25h" is out of range; give 1s to 24h`),
+		env("CACHE_TIMEOUT", "0s", `"0s" is out of range; give 1ms to 1s`),
+		env("CACHE_TIMEOUT", "1001ms", `"1001ms" is out of range; give 1ms to 1s`),
+
 		env("CURSOR_KEY", "short", "the value is not 32 bytes in base64; make one with: openssl rand -base64 32"),
 		env("CURSOR_KEY", "c2hvcnQ=", "the value is not 32 bytes in base64; make one with: openssl rand -base64 32"),
 		env("CURSOR_KEY_FILE", "nowhere", "nowhere cannot be read: no such file or directory; name a file that can be read"),
@@ -260,6 +301,14 @@ func TestLoad_brokenCommandLine(t *testing.T) {
 				"command line: --= is not a flag; see --help",
 				`log.level (--log-level): "loud" is not debug, info, warn or error; write debug, info, warn or error`,
 				"--log.level: unknown flag; did you mean --log-level?",
+			},
+		},
+		{
+			name: "a mistyped action is led to the one that was meant",
+			args: []string{"--migrat", "--health-check"},
+			want: []string{
+				"--migrat: unknown flag; did you mean --migrate?",
+				"--health-check: unknown flag; did you mean --healthcheck?",
 			},
 		},
 		{
@@ -303,10 +352,12 @@ func TestLoad_brokenCommandLine(t *testing.T) {
 		},
 		{
 			name: "a switch takes no value",
-			args: []string{"--help=no", "--print-config=yes"},
+			args: []string{"--help=no", "--print-config=yes", "--migrate=check", "--healthcheck=:8080"},
 			want: []string{
 				"--help: the flag takes no value; write --help alone",
 				"--print-config: the flag takes no value; write --print-config alone",
+				"--migrate: the flag takes no value; write --migrate alone",
+				"--healthcheck: the flag takes no value; write --healthcheck alone",
 			},
 		},
 		{
@@ -363,7 +414,7 @@ func TestLoad_brokenEverywhere(t *testing.T) {
 		dir := folder(t, "cursor:\n  key_file: empty.key\n")
 		write(t, dir+"/empty.key", "\n")
 		const want = "the configuration has 1 fault:\n  cursor.key_file (config.yaml:2): the file is empty; " +
-			"put 32 bytes in base64 there: openssl rand -base64 32"
+			"write cursor.key into it, or do not name it"
 		if _, err := Load(dir, nil, nil); err == nil || err.Error() != want {
 			t.Errorf("got %v", err)
 		}

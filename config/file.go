@@ -37,6 +37,7 @@ func (l *loader) readConfigFile(path string, given bool) layer {
 		if given {
 			source = "--config"
 		}
+		l.incomplete = true
 		l.fault("", source, unreadable(path, err))
 	}
 	return f.layer
@@ -101,6 +102,7 @@ func (f *configFile) members(node *yaml.Node, section string, visit func(name, v
 		if section != "" {
 			subject = "the section"
 		}
+		f.incomplete = f.incomplete || section == ""
 		f.fault(section, f.at(node), complaint{subject + " does not consist of keys and values", "write key: value in each line"})
 		return
 	}
@@ -129,7 +131,7 @@ func (f *configFile) unknown(name *yaml.Node, full string) {
 	if lower := strings.ToLower(full); lower != full && (f.sections[lower] || f.byName[lower].name != "") {
 		mend = "write it in lower case: " + lower
 	}
-	f.fault(shown(shorten(full)), f.at(name), complaint{"unknown key", mend})
+	f.fault(named(full), f.at(name), complaint{"unknown key", mend})
 }
 
 // value judges the value of one key, first by its text and then by its shape, so that the more telling
@@ -191,6 +193,7 @@ func checkShape(want kind, node *yaml.Node) *complaint {
 // broken notes a file that is not YAML. The parser tells the line where the piece begins that it cannot
 // read. Its message is kept, but not the name of an unknown alias, which is a piece of somebody's value.
 func (f *configFile) broken(err error) {
+	f.incomplete = true
 	message := strings.TrimPrefix(err.Error(), "yaml: ")
 	source := f.name
 	if line, rest, ok := strings.Cut(strings.TrimPrefix(message, "line "), ": "); ok && strings.HasPrefix(message, "line ") {

@@ -13,7 +13,7 @@ type key struct {
 	name    string // the path of its mapstructure names
 	meaning string // one line for config.yaml, --help and the README
 	rule    rule
-	secret  bool // never printed
+	secret  bool // never printed; the key that fileKey names tells of a file that holds it
 }
 
 // env returns the name of the key's environment variable. Names hold underscores themselves, so there
@@ -21,6 +21,9 @@ type key struct {
 func (k key) env() string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(k.name, ".", "_"))
 }
+
+// fileKey returns the name of the setting that may name a file to read the secret from.
+func (k key) fileKey() string { return k.name + "_file" }
 
 // keys returns the one table of all settings, in the order of the documents. The keys of a section
 // stand together.
@@ -89,6 +92,62 @@ func keys() []key {
 		{
 			name: "log.format", rule: oneOf(LogAuto, LogJSON, LogConsole),
 			meaning: "form of the log; auto is console on a terminal, else json",
+		},
+		{
+			name: "storage.engine", rule: oneOf(EngineMemory, EngineSQLite, EnginePostgres, EngineMySQL),
+			meaning: "where the users are kept; memory is lost when the process ends",
+		},
+		{
+			name: "storage.dsn", rule: dsn(), secret: true,
+			meaning: "secret that leads the engine to its data",
+		},
+		{
+			name: "storage.dsn_file", rule: path(),
+			meaning: "file that holds storage.dsn, so that the secret need not stand here",
+		},
+		{
+			name: "storage.migrate", rule: oneOf(MigrateAuto, MigrateCheck, MigrateOff),
+			meaning: "at start, bring an older schema up to date under a lock, refuse to start, or do not look",
+		},
+		{
+			name: "storage.max_conns", rule: count(1, 1000),
+			meaning: "most connections that one instance has open; SQLite: readers",
+		},
+		{
+			name: "storage.max_wait", rule: span(10*time.Millisecond, time.Minute),
+			meaning: "longest time that a request waits for a free connection before it is answered 503",
+		},
+		{
+			name: "storage.timeout", rule: span(100*time.Millisecond, 5*time.Minute),
+			meaning: "longest time that one operation of the store may take before it is answered 503",
+		},
+		{
+			name: "storage.statements", rule: oneOf(StatementsPrepare, StatementsDescribe, StatementsSimple),
+			meaning: "how servers get statements: kept prepared, described each time, or text for poolers",
+		},
+		{
+			name: "storage.synchronous", rule: oneOf(SynchronousFull, SynchronousNormal),
+			meaning: "SQLite: a commit is on the disk once acknowledged, or power loss may take the last ones",
+		},
+		{
+			name: "cache.redis", rule: redis(), secret: true,
+			meaning: "secret that leads to a Redis that all instances share",
+		},
+		{
+			name: "cache.redis_file", rule: path(),
+			meaning: "file that holds cache.redis, so that the secret need not stand here",
+		},
+		{
+			name: "cache.local", rule: count(0, 10_000_000),
+			meaning: "most users that are kept in this process; only for a single instance; 0 for none",
+		},
+		{
+			name: "cache.ttl", rule: span(time.Second, 24*time.Hour),
+			meaning: "longest time that an entry is kept",
+		},
+		{
+			name: "cache.timeout", rule: span(time.Millisecond, time.Second),
+			meaning: "longest time that a request waits for Redis before it asks the store instead",
 		},
 		{
 			name: "cursor.key", rule: cursorKey(), secret: true,

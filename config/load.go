@@ -23,12 +23,14 @@ const (
 // Action is what the command line asks the program to do.
 type Action int
 
-// The actions.
+// The actions. Of several that are asked for, the one that stands first here after Serve wins.
 const (
 	Serve       Action = iota // run the service
 	ShowHelp                  // print Help and exit 0
 	ShowVersion               // print the version and exit 0
 	PrintConfig               // print Loaded.YAML and exit 0
+	HealthCheck               // ask the service that runs at http.addr whether it is ready and exit 0 or 1
+	Migrate                   // bring the schema of the store up to date and exit
 )
 
 // Loaded is what Load found out. Printing it, or any part of it, shows no secret.
@@ -56,7 +58,7 @@ func (l Loaded) Settings() []Setting { return slices.Clone(l.settings) }
 // form of os.Environ.
 //
 // An error is always an *Error with every fault there is: each value is judged wherever it is given,
-// also where a stronger source overrides it. Loaded then has only its warnings to give. An environment
+// also where a stronger source overrides it, and then the effective ones are judged together. Loaded then has only its warnings to give. An environment
 // variable that is empty counts as not set; one that has our prefix but names no key is a warning only,
 // since orchestrators inject such. --help and --version win over everything else, faults included.
 func Load(dir string, args, environ []string) (Loaded, error) {
@@ -67,10 +69,11 @@ func Load(dir string, args, environ []string) (Loaded, error) {
 // loader is the state of one Load.
 type loader struct {
 	catalogue
-	dir      string
-	read     func(path string) ([]byte, error)
-	faults   []Fault
-	warnings []string
+	dir        string
+	read       func(path string) ([]byte, error)
+	faults     []Fault
+	warnings   []string
+	incomplete bool // the file was not read to its end, so that settings are missing
 }
 
 // layer is what one kind of source says, by key: the values, judged already, and where each one stands.
@@ -89,6 +92,9 @@ func (l *loader) load(args, environ []string) (Loaded, error) {
 	file := l.readConfigFile(line.file, line.fileGiven)
 	env := l.readEnviron(environ)
 	loaded := l.merge(file, env, line.layer)
+	if !l.incomplete {
+		l.agree(loaded)
+	}
 	if len(l.faults) > 0 {
 		return Loaded{Action: line.action, Warnings: l.warnings}, &Error{Faults: l.faults}
 	}
@@ -110,6 +116,18 @@ func (l *loader) fault(key, source string, wrong complaint) {
 	l.faults = append(l.faults, Fault{Key: key, Source: source, Problem: wrong.problem, Mend: wrong.mend})
 }
 
+// agree notes which of the effective settings contradict each other.
+func (l *loader) agree(loaded Loaded) {
+	for _, f := range loaded.Config.disagreements(l.faults) {
+		for _, s := range loaded.settings {
+			if s.Key == f.Key {
+				f.Source = s.Source
+			}
+		}
+		l.faults = append(l.faults, f)
+	}
+}
+
 // merge lets viper lay the layers over each other and fill the struct. The environment is merged over
 // the file instead of bound, because viper would read it from the process, where no test can put it.
 func (l *loader) merge(file, env, flags layer) Loaded {
@@ -127,15 +145,15 @@ func (l *loader) merge(file, env, flags layer) Loaded {
 		v.Set(name, value)
 	}
 	var loaded Loaded
+	for _, k := range l.keys {
+		value := inYAML(v.Get(k.name)) // empty for a secret from a file, so that what is printed can be loaded again
+		if k.secret {
+			l.readSecret(k, v, sources)
+		}
+		loaded.settings = append(loaded.settings, Setting{Key: k.name, Value: value, Source: sources[k.name]})
+	}
 	if err = errors.Join(err, v.UnmarshalExact(&loaded.Config, asIs)); err != nil {
 		l.fault("", "package config", complaint{"its keys do not fit its struct: " + err.Error(), "report this as a bug"})
-		return loaded
-	}
-	given := loaded.Config.values()
-	l.readCursorKey(&loaded.Config.Cursor, sources)
-	for _, k := range l.keys {
-		s := Setting{Key: k.name, Value: inYAML(given[k.name]), Source: sources[k.name]}
-		loaded.settings = append(loaded.settings, s)
 	}
 	return loaded
 }
@@ -143,32 +161,33 @@ func (l *loader) merge(file, env, flags layer) Loaded {
 // asIs keeps the decoder from converting: every value has the type of its field by now.
 func asIs(c *mapstructure.DecoderConfig) { c.WeaklyTypedInput, c.DecodeHook = false, nil }
 
-// readCursorKey reads the key from its file, if one is named. What is printed for the key stays empty
-// then, so that the printed settings can be loaded again.
-func (l *loader) readCursorKey(c *Cursor, sources map[string]string) {
-	const name = "cursor.key_file"
-	if c.KeyFile == "" {
+// readSecret reads a secret from its file, if one is named.
+func (l *loader) readSecret(k key, v *viper.Viper, sources map[string]string) {
+	name := k.fileKey()
+	path, _ := v.Get(name).(string)
+	if path == "" {
 		return
 	}
-	if c.Key != "" {
-		both := sources["cursor.key"] + " and " + sources[name]
-		l.fault("cursor.key", both, complaint{"cursor.key and cursor.key_file are both given", "give only one of them"})
+	if v.Get(k.name) != Secret("") {
+		both := sources[k.name] + " and " + sources[name]
+		l.fault(k.name, both, complaint{k.name + " and " + name + " are both given", "give only one of them"})
 		return
 	}
-	content, err := l.read(l.locate(c.KeyFile))
+	content, err := l.read(l.locate(path))
 	if err != nil {
-		l.fault(name, sources[name], unreadable(c.KeyFile, err))
+		l.fault(name, sources[name], unreadable(path, err))
 		return
 	}
-	value, wrong := cursorKey().parse(strings.TrimSpace(string(content)))
+	value, wrong := k.rule.parse(strings.TrimSpace(string(content)))
 	if wrong == nil && value == Secret("") {
-		wrong = &complaint{"the file is empty", "put 32 bytes in base64 there: openssl rand -base64 32"}
+		wrong = &complaint{"the file is empty", "write " + k.name + " into it, or do not name it"}
 	}
 	if wrong != nil {
 		l.fault(name, sources[name], *wrong)
 		return
 	}
-	c.Key, sources["cursor.key"] = value.(Secret), "read from "+name
+	v.Set(k.name, value)
+	sources[k.name] = "read from " + name
 }
 
 // locate returns where a path that somebody gave is to be found.

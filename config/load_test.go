@@ -17,6 +17,10 @@ func TestLoad_precedence(t *testing.T) {
 		environ := []string{"HOME=/root", k.env() + "=" + texts[1], "BROKEN", "=C:=x"}
 		args := []string{"--set", k.name + "=" + texts[2]}
 		line := "config.yaml:2"
+		others := []string{}
+		for name, text := range company(k.name) {
+			others = append(others, newCatalogue().byName[name].env()+"="+text)
+		}
 		for _, c := range []struct {
 			name          string
 			yaml          string
@@ -32,20 +36,28 @@ func TestLoad_precedence(t *testing.T) {
 			{"empty environment is not set", file, []string{k.env() + "="}, nil, texts[0], line},
 		} {
 			t.Run(k.name+"/"+c.name, func(t *testing.T) {
-				loaded := mustLoad(t, folder(t, c.yaml), c.args, c.environ)
-				want, _ := k.rule.parse(c.want)
+				loaded := mustLoad(t, folder(t, c.yaml), c.args, append(others, c.environ...))
 				expected := Default().values()
-				expected[k.name] = reflect.ValueOf(want).Convert(reflect.TypeOf(expected[k.name])).Interface()
-				if k.name == "cursor.key_file" {
-					expected["cursor.key"] = loaded.Config.Cursor.Key // see TestLoad_keyFile
+				expect := func(k key, text string) {
+					want, _ := k.rule.parse(text)
+					expected[k.name] = reflect.ValueOf(want).Convert(reflect.TypeOf(expected[k.name])).Interface()
 				}
-				if got := loaded.Config.values(); !reflect.DeepEqual(got, expected) {
+				expect(k, c.want)
+				for name, text := range company(k.name) {
+					expect(newCatalogue().byName[name], text)
+				}
+				got := loaded.Config.values()
+				secret, isFile := strings.CutSuffix(k.name, "_file")
+				if isFile {
+					expected[secret] = got[secret] // see TestLoad_secretFile
+				}
+				if !reflect.DeepEqual(got, expected) {
 					t.Errorf("got  %v\nwant %v", got, expected)
 				}
 				for _, s := range loaded.Settings() {
 					if s.Key == k.name && s.Source != c.source {
 						t.Errorf("the source is %q, not %q", s.Source, c.source)
-					} else if s.Key != k.name && s.Key != "cursor.key" && s.Source != "default" {
+					} else if s.Key != k.name && s.Key != secret && company(k.name)[s.Key] == "" && s.Source != "default" {
 						t.Errorf("%s comes from %q", s.Key, s.Source)
 					}
 				}
@@ -120,6 +132,10 @@ func TestLoad_action(t *testing.T) {
 		{"-h asks for help", []string{"-h"}, ShowHelp},
 		{"--version asks for the version", []string{"--version"}, ShowVersion},
 		{"--print-config asks for the settings", []string{"--addr", ":1", "--print-config"}, PrintConfig},
+		{"--migrate asks for the schema", []string{"--migrate"}, Migrate},
+		{"--healthcheck asks for the state", []string{"--healthcheck", "--addr", ":1"}, HealthCheck},
+		{"what only asks wins over what changes", []string{"--migrate", "--healthcheck"}, HealthCheck},
+		{"what only prints wins over what does something", []string{"--migrate", "--healthcheck", "--print-config"}, PrintConfig},
 		{"help wins over faults", []string{"--addr", "x", "--nonsense", "--help", "--config=nowhere"}, ShowHelp},
 		{"the version wins over faults", []string{"--version", "serve"}, ShowVersion},
 		{"help wins over everything", []string{"--print-config", "--version", "-h"}, ShowHelp},
@@ -131,11 +147,13 @@ func TestLoad_action(t *testing.T) {
 			}
 		})
 	}
-	t.Run("--print-config does not win over faults", func(t *testing.T) {
-		if loaded, err := Load(t.TempDir(), []string{"--print-config", "--addr", "x"}, nil); err == nil {
-			t.Errorf("got %+v", loaded)
-		}
-	})
+	for _, flag := range []string{"--print-config", "--migrate", "--healthcheck"} {
+		t.Run(flag+" does not win over faults", func(t *testing.T) {
+			if loaded, err := Load(t.TempDir(), []string{flag, "--addr", "x"}, nil); err == nil {
+				t.Errorf("got %+v", loaded)
+			}
+		})
+	}
 }
 
 func TestLoad_environment(t *testing.T) {
@@ -264,7 +282,7 @@ func settingOf(t *testing.T, loaded Loaded, key string) Setting {
 	return Setting{}
 }
 
-func TestLoad_keyFile(t *testing.T) {
+func TestLoad_secretFile(t *testing.T) {
 	dir := folder(t, "cursor:\n  key_file: \"\"\n")
 	for file, want := range map[string]string{
 		"one.key":                     sampleKey(4), // ends with a newline

@@ -20,6 +20,10 @@ func TestNearest(t *testing.T) {
 		"cursor.keyfile":            "cursor.key_file",
 		"cursor.kye":                "cursor.key",
 		"swager":                    "http.swagger",
+		"dsn":                       "storage.dsn",
+		"storage.dns":               "storage.dsn",
+		"storage.dsnfile":           "storage.dsn_file",
+		"cache.redis_url":           "cache.redis",
 	}
 	for written, want := range alike {
 		t.Run(written+" is taken for "+want, func(t *testing.T) {

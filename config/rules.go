@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -116,6 +117,35 @@ func address() rule {
 	}}
 }
 
+// redis allows nothing, host:port or a URL of a Redis. Its complaint does not repeat the value.
+func redis() rule {
+	return rule{allows: "host:port, a redis:// or rediss:// URL, or nothing", parse: func(text string) (any, *complaint) {
+		if text == "" || isRedis(text) {
+			return Secret(text), nil
+		}
+		return reject("write it like redis.internal:6379 or rediss://user:password@redis.internal:6379/0, with %XX for what is special",
+			"the value is neither host:port nor a URL of Redis")
+	}}
+}
+
+// isRedis accepts host:port and redis[s]://[[user]:password@]host[:port][/database][?options]. What remains
+// of an unescaped password that holds a slash, a question mark or a hash is no host or no database.
+func isRedis(text string) bool {
+	isPort := func(text string) bool {
+		n, err := strconv.ParseUint(text, 10, 16)
+		return err == nil && n > 0
+	}
+	if !strings.Contains(text, "://") {
+		host, port, err := net.SplitHostPort(text)
+		return err == nil && isHost(host) && isPort(port)
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "redis" && u.Scheme != "rediss" || !isHost(u.Hostname()) || u.Fragment != "" {
+		return false
+	}
+	return (u.Port() == "" || isPort(u.Port())) && strings.Trim(strings.TrimPrefix(u.Path, "/"), "0123456789") == ""
+}
+
 // isHost accepts an IP address or a name of DNS shape. A name that ends in digits only is a mistyped
 // address and would fail later and less clearly.
 func isHost(text string) bool {
@@ -176,6 +206,9 @@ func path() rule {
 		unprintable := func(r rune) bool { return !unicode.IsPrint(r) }
 		if !utf8.ValidString(text) || strings.ContainsFunc(text, unprintable) {
 			return reject("rename the file", "%s has characters that cannot be printed", quote(text))
+		}
+		if holdsPassword(text) {
+			return reject("put that into a file and name the file here", "the value is not a path")
 		}
 		return text, nil
 	}}

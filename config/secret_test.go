@@ -79,6 +79,43 @@ func TestLoad_secrets(t *testing.T) {
 		"a key under a mistyped name":    {[]string{"--config", "mistyped.yaml"}, nil},
 		"a key that YAML takes to tag":   {[]string{"--config", "tagged.yaml"}, nil},
 	}
+	const password = "pa55-0f-the-st0re"
+	addresses := map[string]string{
+		"postgres": "postgres://ada:" + password + "@db:5432/users?sslmode=require",
+		"words":    "host=db user=ada password=" + password + " dbname=users",
+		"mysql":    "ada:" + password + "@tcp(db:3306)/users?tls=true",
+	}
+	type given = struct{ args, environ []string }
+	for form, dsn := range addresses {
+		file := form + ".dsn"
+		write(t, dir+"/"+file, dsn+"\n")
+		for _, engine := range []string{EngineMemory, EngineSQLite, EnginePostgres, EngineMySQL} {
+			environ := []string{"USERAPI_STORAGE_ENGINE=" + engine}
+			cases[form+" for "+engine+" in the environment"] = given{nil, append(environ, "USERAPI_STORAGE_DSN="+dsn)}
+			cases[form+" for "+engine+" by flag"] = given{[]string{"--set", "storage.dsn=" + dsn}, environ}
+			cases[form+" for "+engine+" in a file"] = given{[]string{"--set", "storage.dsn_file=" + file}, environ}
+		}
+		cases[form+" openly and in a file"] = given{[]string{"--set=storage.dsn=" + dsn}, []string{"USERAPI_STORAGE_DSN_FILE=" + file}}
+		cases[form+" in the place of its file"] = given{nil, []string{"USERAPI_STORAGE_DSN_FILE=" + dsn}}
+		cases[form+" under a mistyped name"] = given{[]string{"--set", "storage.dns=" + dsn, "--dsn=" + dsn, "--dsn", dsn}, nil}
+		cases[form+" in the place of a key"] = given{[]string{"--set", dsn}, nil}
+		cases[form+" in the place of the engine"] = given{nil, []string{"USERAPI_STORAGE_ENGINE=" + dsn, "USERAPI_HTTP_ADDR=" + dsn}}
+		cases[form+" as a cursor key"] = given{nil, []string{"USERAPI_CURSOR_KEY_FILE=" + file}}
+		cases[form+" in a broken file"] = given{[]string{"--config", form + ".yaml"}, nil}
+		write(t, dir+"/"+form+".yaml", "storage:\n  engine: sqlite\n  dsn: "+dsn+"\n  dns: "+dsn+"\n  "+dsn+": x\ncache: "+dsn+"\n")
+	}
+	for form, redis := range map[string]string{
+		"a Redis": "rediss://ada:" + password + "@redis:6379/0", "a bad Redis": "redis://:" + password + "/@redis", "a half Redis": password + "@redis:6379",
+	} {
+		file := strings.ReplaceAll(form, " ", "") + ".redis"
+		write(t, dir+"/"+file, redis+"\n")
+		for _, engine := range []string{EngineMemory, EngineSQLite} {
+			environ := []string{"USERAPI_STORAGE_ENGINE=" + engine, "USERAPI_STORAGE_DSN_FILE=one.dsn", "USERAPI_CACHE_LOCAL=1"}
+			cases[form+" with "+engine+" in the environment"] = given{nil, append(environ, "USERAPI_CACHE_REDIS="+redis)}
+			cases[form+" with "+engine+" in a file"] = given{[]string{"--set", "cache.redis_file=" + file}, environ}
+			cases[form+" with "+engine+" by flag"] = given{[]string{"--set", "cache.redis=" + redis, "--set", "cache.local=0"}, environ}
+		}
+	}
 	write(t, dir+"/secret.yaml", "cursor: "+bad+"\n")
 	write(t, dir+"/alias.yaml", "cursor:\n  key: *"+bad+"\n")
 	write(t, dir+"/list.yaml", "cursor:\n  key: ["+bad+"]\n")
@@ -101,7 +138,7 @@ func TestLoad_secrets(t *testing.T) {
 			slog.New(slog.NewTextHandler(io.MultiWriter(&log), nil)).Info("loaded", "config", loaded.Config, "error", err)
 			out["log"] = log.String()
 			for where, text := range out {
-				for _, secret := range []string{openly, inFile, bad} {
+				for _, secret := range []string{openly, inFile, bad, password} {
 					if strings.Contains(text, secret) || strings.Contains(text, fmt.Sprintf("%x", secret)) {
 						t.Errorf("%s shows it: %s", where, text)
 					}

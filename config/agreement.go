@@ -1,0 +1,80 @@
+package config
+
+import (
+	"slices"
+	"strings"
+)
+
+// agreement is a rule about several settings, each of which its own rule allows.
+type agreement struct {
+	about []string // the settings that it looks at, the one that is at fault first
+	judge func(Config) *complaint
+}
+
+// agreements returns all rules about several settings. No complaint of theirs repeats a secret.
+func agreements() []agreement {
+	engine := []string{"storage.engine", "storage.dsn", "storage.dsn_file"}
+	dsn := []string{"storage.dsn", "storage.dsn_file", "storage.engine"}
+	idle := complaint{"the memory engine needs no cache", "set storage.engine to another one, or remove this"}
+	return []agreement{
+		{about: engine, judge: func(c Config) *complaint {
+			if c.Storage.Engine == EngineMemory || c.Storage.DSN != "" {
+				return nil
+			}
+			return &complaint{
+				c.Storage.Engine + " is not told where its data are",
+				"set storage.dsn, or storage.dsn_file; " + dsnExample(c.Storage.Engine),
+			}
+		}},
+		{about: dsn, judge: func(c Config) *complaint {
+			switch {
+			case c.Storage.DSN == "":
+				return nil
+			case c.Storage.Engine == EngineMemory:
+				return &complaint{"the memory engine has its data nowhere else", "set storage.engine to the one that is meant, or remove this"}
+			}
+			return checkDSN(c.Storage.Engine, c.Storage.DSN.Reveal())
+		}},
+		{about: []string{"cache.redis", "cache.redis_file", "storage.engine"}, judge: func(c Config) *complaint {
+			if c.Cache.Redis == "" || c.Storage.Engine != EngineMemory {
+				return nil
+			}
+			return &idle
+		}},
+		{about: []string{"cache.local", "storage.engine"}, judge: func(c Config) *complaint {
+			if c.Cache.Local == 0 || c.Storage.Engine != EngineMemory {
+				return nil
+			}
+			return &idle
+		}},
+		{about: []string{"cache.local", "cache.redis", "cache.redis_file"}, judge: func(c Config) *complaint {
+			if c.Cache.Local == 0 || c.Cache.Redis == "" {
+				return nil
+			}
+			return &complaint{
+				"what a process keeps for itself does not follow the instances that share cache.redis",
+				"set it to 0, or remove cache.redis",
+			}
+		}},
+	}
+}
+
+// disagreements returns what the rules about several settings have against the values of c. Rules about a
+// setting that has a fault already are left out: it does not have the value that somebody meant.
+func (c Config) disagreements(faults []Fault) []Fault {
+	found := []Fault{}
+	for _, a := range agreements() {
+		doubtful := slices.ContainsFunc(faults, func(f Fault) bool {
+			return slices.ContainsFunc(a.about, func(name string) bool {
+				return f.Key == name || strings.HasPrefix(name, f.Key+".")
+			})
+		})
+		if doubtful {
+			continue
+		}
+		if wrong := a.judge(c); wrong != nil {
+			found = append(found, Fault{Key: a.about[0], Problem: wrong.problem, Mend: wrong.mend})
+		}
+	}
+	return found
+}
