@@ -1,0 +1,212 @@
+package sql
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// mostAttempts is how often a transaction is run when others are in its way.
+const mostAttempts = 12
+
+// lineLength is how many requests may wait for a connection, in multiples of the connections. Who comes
+// later is told at once.
+const lineLength = 64
+
+var (
+	errBusy = errors.New("no connection was free in time")
+	errLine = errors.New("too many requests wait for a connection")
+)
+
+// pool is connections, the line before them, and statements that are prepared on them.
+type pool struct {
+	db      *sql.DB
+	places  chan struct{}
+	waiting atomic.Int64
+	// prepare keeps statements; without it each is sent as it is.
+	prepare  bool
+	prepared sync.Map // *sql.Stmt by text
+}
+
+// set gives the pool its connections: one more than there are places.
+func (p *pool) set(db *sql.DB, places int, prepare bool) {
+	db.SetMaxOpenConns(places + 1)
+	db.SetMaxIdleConns(places + 1)
+	db.SetConnMaxIdleTime(5 * time.Minute)
+	p.db, p.places, p.prepare = db, make(chan struct{}, places), prepare
+}
+
+// enter waits for a place.
+func (p *pool) enter(ctx context.Context, longest time.Duration) error {
+	select {
+	case p.places <- struct{}{}:
+		return nil
+	default:
+	}
+	if p.waiting.Add(1) > int64(lineLength*cap(p.places)) {
+		p.waiting.Add(-1)
+		return errLine
+	}
+	defer p.waiting.Add(-1)
+	timer := time.NewTimer(longest)
+	defer timer.Stop()
+	select {
+	case p.places <- struct{}{}:
+		return nil
+	case <-timer.C:
+		return errBusy
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (p *pool) leave() { <-p.places }
+
+// statement returns the prepared form of a text, or nil where texts are sent as they are.
+func (p *pool) statement(ctx context.Context, text string) (*sql.Stmt, error) {
+	if !p.prepare {
+		return nil, nil //nolint:nilnil // nothing to prepare is no error
+	}
+	if known, ok := p.prepared.Load(text); ok {
+		return known.(*sql.Stmt), nil
+	}
+	made, err := p.db.PrepareContext(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	known, twice := p.prepared.LoadOrStore(text, made)
+	if twice {
+		_ = made.Close()
+	}
+	return known.(*sql.Stmt), nil
+}
+
+// scanner is one row, or why there is none.
+type scanner interface{ Scan(to ...any) error }
+
+type failed struct{ err error }
+
+func (f failed) Scan(...any) error { return f.err }
+
+// row runs a statement, of which there are few, and returns its first row.
+func (p *pool) row(ctx context.Context, text string, args ...any) scanner {
+	prepared, err := p.statement(ctx, text)
+	switch {
+	case err != nil:
+		return failed{err}
+	case prepared != nil:
+		return prepared.QueryRowContext(ctx, args...)
+	}
+	return p.db.QueryRowContext(ctx, text, args...)
+}
+
+// exec runs a statement, of which there are few, and returns how many rows it changed.
+func (p *pool) exec(ctx context.Context, text string, args ...any) (int64, error) {
+	prepared, err := p.statement(ctx, text)
+	if err != nil {
+		return 0, err
+	}
+	var result sql.Result
+	if prepared != nil {
+		result, err = prepared.ExecContext(ctx, args...)
+	} else {
+		result, err = p.db.ExecContext(ctx, text, args...)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+// distrust closes the connections that nobody uses, after one of them has shown a database that cannot
+// serve: they may lead to one that is read-only, or gone.
+func (p *pool) distrust(error) {
+	p.db.SetMaxIdleConns(0)
+	p.db.SetMaxIdleConns(cap(p.places) + 1)
+}
+
+func (p *pool) close() error {
+	p.prepared.Range(func(_, known any) bool {
+		_ = known.(*sql.Stmt).Close()
+		return true
+	})
+	return p.db.Close()
+}
+
+// isNetwork says whether an error is that of a connection.
+func isNetwork(err error) bool {
+	var network net.Error
+	var number syscall.Errno
+	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, net.ErrClosed) || errors.As(err, &network) || errors.As(err, &number)
+}
+
+// pace is how long to wait before something is tried again.
+type pace struct {
+	now func() time.Time
+
+	mu     sync.Mutex
+	failed time.Time // when the database was last found not to take connections
+	err    error
+}
+
+// restAfterFailure is for how long no connection is tried after one has failed, so that an outage is
+// not met by a storm of attempts.
+const restAfterFailure = 100 * time.Millisecond
+
+func newPace(now func() time.Time) *pace { return &pace{now: now} }
+
+// pause waits before the next attempt, longer each time and by chance, and returns false when there is
+// no time left for it.
+func (p *pace) pause(ctx context.Context, attempt int) bool {
+	longest := min(time.Millisecond<<attempt, 100*time.Millisecond)
+	timer := time.NewTimer(rand.N(longest)) //nolint:gosec // it need not be secret
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// paced is a driver.Connector that rests after a failure: who asks meanwhile gets the failure again.
+type paced struct {
+	driver.Connector
+	pace *pace
+}
+
+// Connect implements driver.Connector.
+func (c paced) Connect(ctx context.Context) (driver.Conn, error) {
+	if err := c.pace.recent(); err != nil {
+		return nil, err
+	}
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil && ctx.Err() == nil {
+		c.pace.note(err)
+	}
+	return conn, err
+}
+
+func (p *pace) recent() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err != nil && time.Since(p.failed) < restAfterFailure {
+		return p.err
+	}
+	return nil
+}
+
+func (p *pace) note(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.failed, p.err = time.Now(), err
+}

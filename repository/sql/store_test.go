@@ -1,0 +1,31 @@
+package sql_test
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"userapi/repository"
+	"userapi/repository/repotest"
+	"userapi/repository/sql/sqltest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestStore(t *testing.T) {
+	for _, engine := range sqltest.Engines() {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			repotest.Run(t, func(tb testing.TB) repository.UserRepository { return sqltest.New(tb, engine) })
+		})
+	}
+}
+
+func TestStore_keys(t *testing.T) {
+	for _, engine := range sqltest.Engines() {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			repotest.RunKeys(t, func(tb testing.TB) repository.Store { return sqltest.New(tb, engine) })
+		})
+	}
+}
