@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -21,6 +20,7 @@ import (
 	"userapi/middleware"
 	"userapi/models"
 	"userapi/repository/memory"
+	"userapi/repository/repotest"
 	"userapi/services"
 )
 
@@ -47,6 +47,19 @@ func inMemory(t testing.TB, change func(*Deps)) http.Handler {
 		t.Fatal(err)
 	}
 	return handler
+}
+
+// meddledWith is inMemory over a store that does what a test plans.
+func meddledWith(t testing.TB, change func(*Deps)) (http.Handler, *repotest.Faults) {
+	t.Helper()
+	faults := repotest.NewFaults(memory.New())
+	handler := inMemory(t, func(d *Deps) {
+		d.Users, d.Retries = services.NewUsers(faults, d.Now), services.NewRetries(faults)
+		if change != nil {
+			change(d)
+		}
+	})
+	return handler, faults
 }
 
 // post sends a JSON body, with header lines, and returns the answer.
@@ -347,15 +360,10 @@ func TestUsers_batch_independent(t *testing.T) {
 	}
 }
 
-// spoilt is a UserService whose batches and creations end as a test wants.
+// spoilt is a UserService whose batches end as a test wants.
 type spoilt struct {
 	UserService
-	create func(ctx context.Context, input models.UserInput) (models.User, error)
-	batch  func(ctx context.Context, batch models.Batch) ([]models.Result, error)
-}
-
-func (s spoilt) Create(ctx context.Context, input models.UserInput) (models.User, error) {
-	return s.create(ctx, input)
+	batch func(ctx context.Context, batch models.Batch) ([]models.Result, error)
 }
 
 func (s spoilt) Batch(ctx context.Context, batch models.Batch) ([]models.Result, error) {
@@ -365,47 +373,29 @@ func (s spoilt) Batch(ctx context.Context, batch models.Batch) ([]models.Result,
 func TestUsers_batch_failures(t *testing.T) {
 	t.Parallel()
 	secret := errors.New("dial tcp 10.0.0.7:5432: refused")
-	t.Run("an error of the store is that of the whole", func(t *testing.T) {
+	t.Run("an error of the store is that of the whole, in every mode, and its cause is for the log", func(t *testing.T) {
 		t.Parallel()
-		for cause, status := range map[error]int{secret: 500, models.ErrUnavailable: 503} {
-			handler := inMemory(t, func(d *Deps) {
-				d.Users = spoilt{batch: func(context.Context, models.Batch) ([]models.Result, error) { return nil, cause }}
-			})
-			if recorder := post(handler, "/users/batch", creates(1)); recorder.Code != status || strings.Contains(recorder.Body.String(), "10.0.0.7") {
-				t.Errorf("%d: %s", recorder.Code, recorder.Body)
+		for cause, status := range map[error]int{secret: http.StatusInternalServerError, models.ErrUnavailable.Because(secret): http.StatusServiceUnavailable} {
+			for mode, body := range map[string]string{
+				"atomic":      creates(2),
+				"independent": batchOf("independent", operation("create", 0, person("Ada"), ""), operation("delete", 9, "", ""), operation("create", 0, person("Alan"), "")),
+			} {
+				for _, header := range []string{"Accept: */*", "Idempotency-Key: k"} {
+					core, lines := observer.New(zap.InfoLevel)
+					handler, faults := meddledWith(t, func(d *Deps) { d.Log = zap.New(core) })
+					faults.At(repotest.Amid, repotest.Batch, 1, repotest.Fail(cause))
+					recorder := post(handler, "/users/batch", body, header)
+					if p, _ := rejected(t, recorder.Body.Bytes()); recorder.Code != status || p.Status != status || strings.Contains(recorder.Body.String(), "10.0.0.7") {
+						t.Errorf("%s, %s: %d: %s", mode, header, recorder.Code, recorder.Body)
+					}
+					if entry := lines.All()[lines.Len()-1]; !strings.Contains(fmt.Sprint(entry.ContextMap()["error"]), "10.0.0.7") {
+						t.Errorf("%s, %s: %+v", mode, header, entry)
+					}
+					if list := stored(t, handler); strings.Contains(list, `"id"`) {
+						t.Errorf("%s, %s: it left %s", mode, header, list)
+					}
+				}
 			}
-		}
-	})
-	t.Run("an error of one operation is its result, and its cause is for the log", func(t *testing.T) {
-		t.Parallel()
-		core, lines := observer.New(zap.InfoLevel)
-		handler := inMemory(t, func(d *Deps) {
-			d.Log = zap.New(core)
-			d.Users = spoilt{batch: func(_ context.Context, batch models.Batch) ([]models.Result, error) {
-				results := make([]models.Result, len(batch.Operations))
-				results[0].User.ID = 7
-				results[1].Err = models.ErrUserNotFound
-				results[2].Err = models.ErrInternal.Because(secret)
-				results[3].Err = models.ErrUnavailable.Because(errors.New("another"))
-				return results, nil
-			}}
-		})
-		recorder := post(handler, "/users/batch", strings.Replace(creates(4), "atomic", "independent", 1))
-		var answer BatchResults
-		if err := json.Unmarshal(recorder.Body.Bytes(), &answer); err != nil || recorder.Code != http.StatusMultiStatus {
-			t.Fatalf("%d: %v", recorder.Code, err)
-		}
-		var statuses []int
-		for _, result := range answer.Results {
-			statuses = append(statuses, result.Status)
-		}
-		if !reflect.DeepEqual(statuses, []int{201, 404, 500, 503}) || strings.Contains(recorder.Body.String(), "10.0.0.7") {
-			t.Errorf("%v: %s", statuses, recorder.Body)
-		}
-		entries := lines.All()
-		if len(entries) != 1 || !strings.Contains(fmt.Sprint(entries[0].ContextMap()["error"]), "2 operations failed, of which the first is operation 2: internal_error") ||
-			!strings.Contains(fmt.Sprint(entries[0].ContextMap()["error"]), "10.0.0.7") {
-			t.Errorf("%+v", entries)
 		}
 	})
 }

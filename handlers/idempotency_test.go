@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"userapi/models"
+	"userapi/repository/repotest"
 )
 
 func TestParseKey(t *testing.T) {
@@ -142,26 +143,22 @@ func TestIdempotencyKey_refusal(t *testing.T) {
 	})
 	t.Run("the same request while the first still runs is 409 with Retry-After", func(t *testing.T) {
 		t.Parallel()
-		running, done := make(chan struct{}), make(chan struct{})
-		handler := inMemory(t, func(d *Deps) {
-			real := d.Users
-			d.Users = spoilt{UserService: real, create: func(ctx context.Context, input models.UserInput) (models.User, error) {
-				running <- struct{}{}
-				<-done
-				return real.Create(ctx, input)
-			}}
-		})
+		handler, faults := meddledWith(t, nil)
+		gate := repotest.NewGate()
+		faults.At(repotest.Before, repotest.Batch, 1, gate.Hold)
 		var first *httptest.ResponseRecorder
 		var all sync.WaitGroup
 		all.Go(func() { first = post(handler, "/users/", person("Ada"), "Idempotency-Key: k") })
-		<-running
+		if err := gate.Await(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		for _, body := range []string{person("Ada"), person("Grace")} {
 			recorder := post(handler, "/users/", body, "Idempotency-Key: k")
 			if p, _ := rejected(t, recorder.Body.Bytes()); recorder.Code != http.StatusConflict || p.Code != "request_in_progress" || recorder.Header().Get("Retry-After") != "1" {
 				t.Errorf("%d: %v %s", recorder.Code, recorder.Header(), recorder.Body)
 			}
 		}
-		close(done)
+		gate.Open()
 		all.Wait()
 		replays(t, first, post(handler, "/users/", person("Ada"), "Idempotency-Key: k"))
 	})
@@ -199,31 +196,72 @@ func TestIdempotencyKey_free(t *testing.T) {
 			}
 		})
 	}
-	for says, fail := range map[string]func() error{
-		"after the store was away":  func() error { return models.ErrUnavailable },
-		"after an unforeseen error": func() error { return io.ErrUnexpectedEOF },
-		"after a panic":             func() error { panic("a bug") },
+	for says, fail := range map[string]repotest.Action{
+		"after the store was away":  repotest.Fail(models.ErrUnavailable),
+		"after an unforeseen error": repotest.Fail(io.ErrUnexpectedEOF),
+		"after a panic":             func(context.Context, context.CancelFunc) error { panic("a bug") },
 	} {
 		t.Run(says, func(t *testing.T) {
 			t.Parallel()
-			var failed atomic.Bool
-			handler := inMemory(t, func(d *Deps) {
-				real := d.Users
-				d.Users = spoilt{UserService: real, create: func(ctx context.Context, input models.UserInput) (models.User, error) {
-					if failed.CompareAndSwap(false, true) {
-						return models.User{}, fail()
-					}
-					return real.Create(ctx, input)
-				}}
-			})
-			if recorder := post(handler, "/users/", person("Ada"), "Idempotency-Key: k"); recorder.Code < http.StatusInternalServerError {
-				t.Fatalf("%d: %s", recorder.Code, recorder.Body)
+			for _, moment := range []repotest.Moment{repotest.Before, repotest.Amid} {
+				handler, faults := meddledWith(t, nil)
+				faults.At(moment, repotest.Batch, 1, fail)
+				if recorder := post(handler, "/users/", person("Ada"), "Idempotency-Key: k"); recorder.Code < http.StatusInternalServerError {
+					t.Fatalf("%d: %s", recorder.Code, recorder.Body)
+				}
+				first := post(handler, "/users/", person("Ada"), "Idempotency-Key: k")
+				if first.Code != http.StatusCreated {
+					t.Fatalf("%d: %s", first.Code, first.Body)
+				}
+				replays(t, first, post(handler, "/users/", person("Ada"), "Idempotency-Key: k"))
 			}
-			first := post(handler, "/users/", person("Ada"), "Idempotency-Key: k")
-			if first.Code != http.StatusCreated {
-				t.Fatalf("%d: %s", first.Code, first.Body)
+		})
+	}
+}
+
+// TestIdempotencyKey_step has the store fail on either side of the one step in which it writes the answer
+// and what the request changes.
+func TestIdempotencyKey_step(t *testing.T) {
+	t.Parallel()
+	mixed := batchOf("independent", operation("delete", 9, "", ""), operation("create", 0, person("Ada"), ""))
+	for says, request := range map[string]struct {
+		path, body string
+		status     int
+	}{
+		"a creation": {"/users/", person("Ada"), http.StatusCreated},
+		"a batch":    {"/users/batch", creates(1), http.StatusOK},
+		"an independent batch in which something succeeded": {"/users/batch", mixed, http.StatusMultiStatus},
+	} {
+		t.Run(says+" is kept with its changes, also when nobody hears of it", func(t *testing.T) {
+			t.Parallel()
+			handler, faults := meddledWith(t, nil)
+			faults.At(repotest.After, repotest.Batch, 1, repotest.Fail(models.ErrUnavailable))
+			if lost := post(handler, request.path, request.body, "Idempotency-Key: k"); lost.Code != http.StatusServiceUnavailable {
+				t.Fatalf("%d: %s", lost.Code, lost.Body)
 			}
-			replays(t, first, post(handler, "/users/", person("Ada"), "Idempotency-Key: k"))
+			again := post(handler, request.path, request.body, "Idempotency-Key: k")
+			if again.Code != request.status || again.Header().Get("Idempotency-Replayed") != "true" || !strings.Contains(again.Body.String(), `"id":1,`) {
+				t.Errorf("%d: %v %s", again.Code, again.Header(), again.Body)
+			}
+			if list := stored(t, handler); strings.Count(list, `"id"`) != 1 || faults.Calls(repotest.Batch) != 1 {
+				t.Errorf("%d batches left %s", faults.Calls(repotest.Batch), list)
+			}
+		})
+		t.Run(says+" that the store did not write is not kept either", func(t *testing.T) {
+			t.Parallel()
+			handler, faults := meddledWith(t, nil)
+			faults.At(repotest.Amid, repotest.Batch, 1, repotest.Fail(models.ErrUnavailable))
+			if failed := post(handler, request.path, request.body, "Idempotency-Key: k"); failed.Code != http.StatusServiceUnavailable {
+				t.Fatalf("%d: %s", failed.Code, failed.Body)
+			}
+			if list := stored(t, handler); strings.Contains(list, `"id"`) {
+				t.Errorf("it left %s", list)
+			}
+			first := post(handler, request.path, request.body, "Idempotency-Key: k")
+			if first.Code != request.status {
+				t.Errorf("%d: %s", first.Code, first.Body)
+			}
+			replays(t, first, post(handler, request.path, request.body, "Idempotency-Key: k"))
 		})
 	}
 }
@@ -259,12 +297,10 @@ func TestIdempotencyKey_concurrent(t *testing.T) {
 	t.Run("what has begun is done and kept though its client leaves", func(t *testing.T) {
 		t.Parallel()
 		ctx, leave := context.WithCancel(t.Context())
-		handler := inMemory(t, func(d *Deps) {
-			real := d.Users
-			d.Users = spoilt{UserService: real, create: func(ctx context.Context, input models.UserInput) (models.User, error) {
-				leave()
-				return real.Create(ctx, input)
-			}}
+		handler, faults := meddledWith(t, nil)
+		faults.At(repotest.Before, repotest.Batch, 1, func(context.Context, context.CancelFunc) error {
+			leave()
+			return nil
 		})
 		req := httptest.NewRequestWithContext(ctx, http.MethodPost, "/users/", strings.NewReader(person("Ada")))
 		req.Header.Set("Content-Type", "application/json")

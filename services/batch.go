@@ -23,8 +23,8 @@ func (s *Users) Batch(ctx context.Context, batch models.Batch) ([]models.Result,
 	var kept *repository.Kept
 	err := s.users.Batch(ctx, func(tx repository.Tx) (repository.Changes, error) {
 		d := newDraft(s, tx, &batch)
-		var err error
-		if err = d.expect(batch.Operations); err != nil {
+		err := d.expect(batch.Operations)
+		if err != nil {
 			return repository.Changes{}, err
 		}
 		if results, err = d.run(ctx, batch.Operations); err != nil {

@@ -19,10 +19,11 @@ import (
 	"userapi/repository/repotest"
 )
 
-// keyring is Keys with the clock by which its answers grow old.
+// keyring is the Keys of a store with the clock by which its answers grow old.
 type keyring struct {
 	repotest.Keys
-	at time.Time
+	store *memory.Store
+	at    time.Time
 }
 
 // roomy are limits that no test comes near by accident.
@@ -32,7 +33,8 @@ func roomy() memory.KeyLimits {
 
 func newKeyring(limits memory.KeyLimits) *keyring {
 	k := &keyring{at: time.Date(2026, time.January, 2, 15, 4, 5, 0, time.UTC)}
-	k.Keys = repotest.KeysOf(memory.NewLimited(limits, func() time.Time { return k.at }))
+	k.store = memory.NewLimited(limits, func() time.Time { return k.at })
+	k.Keys = repotest.KeysOf(k.store)
 	return k
 }
 
@@ -137,12 +139,17 @@ func TestKeys_Begin(t *testing.T) {
 }
 
 func TestKeys_Finish(t *testing.T) {
-	t.Run("answers also when the client is gone", func(t *testing.T) {
+	// It is a batch, and has no effect as any other; whoever must not be cut short brings another context.
+	t.Run("keeps nothing for a client that is gone, and says so", func(t *testing.T) {
 		k := newKeyring(roomy())
 		k.owns(t, "a")
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if err := k.Finish(ctx, "a", answer("a")); err != nil {
+		if err := k.Finish(ctx, "a", answer("a")); !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v, want %v", err, context.Canceled)
+		}
+		k.are(t, "owned a")
+		if err := k.Finish(context.WithoutCancel(ctx), "a", answer("a")); err != nil {
 			t.Error(err)
 		}
 		k.are(t, "answered a")
@@ -389,8 +396,14 @@ func TestKeys_memory(t *testing.T) {
 		last := ""
 		for i := range 200_000 { // a fifth of them reaches the limit
 			last = fmt.Sprintf("POST /users/ %032d", i)
-			k.owns(t, last)
-			if err := k.Finish(t.Context(), last, answer(last)); err != nil {
+			// Past KeysOf, because its notes of who owns what would count.
+			if _, replayed, err := k.store.Begin(t.Context(), last, fingerprint(last)); err != nil || replayed {
+				t.Fatalf("replayed %t, error %v", replayed, err)
+			}
+			kept := repository.Kept{Key: last, Fingerprint: fingerprint(last), Answer: answer(last)}
+			if err := k.store.Batch(t.Context(), func(repository.Tx) (repository.Changes, error) {
+				return repository.Changes{Kept: &kept}, nil
+			}); err != nil {
 				t.Fatal(err)
 			}
 		}

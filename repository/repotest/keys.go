@@ -18,8 +18,9 @@ import (
 	"userapi/repository"
 )
 
-// KeyRule is one promise of repository.IdempotencyRepository, and the test of it. How many answers a
-// store remembers, and how long, is its own affair; the rules need a hundred of them for a minute.
+// KeyRule is one promise of repository.IdempotencyRepository, or of a batch that keeps an answer, and the
+// test of it. How many answers a store remembers, and how long, is its own affair; the rules need a
+// hundred of them for a minute.
 type KeyRule struct {
 	// Name states what holds.
 	Name string
@@ -63,10 +64,10 @@ func (k *storeKeys) Finish(ctx context.Context, key string, answer models.Answer
 	})
 }
 
-// Check holds keys, of which none is taken, against the rule and complains to t.
-func (r KeyRule) Check(t T, keys Keys) {
+// Check holds an empty store against the rule and complains to t.
+func (r KeyRule) Check(t T, store repository.Store) {
 	t.Helper()
-	r.check(&keyring{T: t, Keys: keys})
+	r.check(&keyring{T: t, Keys: KeysOf(store), users: &subject{T: t, UserRepository: store}})
 }
 
 // RunKeys holds an engine against every rule for idempotency keys, each as a sub-test with a store
@@ -80,7 +81,7 @@ func RunKeys(t *testing.T, factory func(t testing.TB) repository.Store) {
 					t.Logf("why this is a rule: %s", rule.Why)
 				}
 			})
-			rule.Check(t, KeysOf(factory(t)))
+			rule.Check(t, factory(t))
 		})
 	}
 }
@@ -148,13 +149,29 @@ func KeyRules() []KeyRule {
 			"who adds to a body that it got must not change what the next one gets",
 			keysNeverAlias,
 		},
+		{
+			"A batch keeps its answer with its changes",
+			"a user without the answer is made twice, and an answer without the user tells of one who is not there",
+			keyKeptWithChanges,
+		},
+		{
+			"A batch that fails keeps no answer",
+			"the client would be told of a success that never was, and could not repeat what failed",
+			keyNotKeptByFailure,
+		},
+		{
+			"A batch keeps an answer only for the request that owns the key",
+			"whoever has lost the key must change nothing: by now another may run, or have run, under it",
+			keyKeptForOwner,
+		},
 	}
 }
 
-// keyring is a store of keys under test together with the test that judges it.
+// keyring is a store under test, by its keys and by its users, together with the test that judges it.
 type keyring struct {
 	T
 	Keys
+	users *subject
 }
 
 func fingerprintOf(body string) repository.Fingerprint { return sha256.Sum256([]byte(body)) }

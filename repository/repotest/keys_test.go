@@ -15,8 +15,10 @@ import (
 	"userapi/repository/repotest"
 )
 
-// keySketch is the plainest correct store of keys, with parts that a flaw replaces.
+// keySketch is the plainest correct store of users and keys, with parts that a flaw replaces.
 type keySketch struct {
+	*sketch
+
 	mu   sync.Mutex
 	keys map[string]keyed
 
@@ -25,6 +27,8 @@ type keySketch struct {
 	same     func(a, b repository.Fingerprint) bool
 	store    func(answer models.Answer) models.Answer
 	load     func(answer models.Answer) models.Answer
+	// owned says whether an answer for this fingerprint belongs under a key.
+	owned func(entry keyed, found bool, fingerprint repository.Fingerprint) bool
 }
 
 // keyed is a key that somebody owns or that has an answer.
@@ -35,13 +39,19 @@ type keyed struct {
 }
 
 func newKeySketch() *keySketch {
-	return &keySketch{
-		keys:  make(map[string]keyed),
-		name:  func(key string) string { return key },
-		same:  func(a, b repository.Fingerprint) bool { return a == b },
-		store: cloned,
-		load:  cloned,
+	k := &keySketch{
+		sketch: newSketch(),
+		keys:   make(map[string]keyed),
+		name:   func(key string) string { return key },
+		same:   func(a, b repository.Fingerprint) bool { return a == b },
+		store:  cloned,
+		load:   cloned,
+		owned: func(entry keyed, found bool, fingerprint repository.Fingerprint) bool {
+			return found && !entry.answered && entry.fingerprint == fingerprint
+		},
 	}
+	k.seal = k.finish
+	return k
 }
 
 func cloned(answer models.Answer) models.Answer {
@@ -74,14 +84,15 @@ func (k *keySketch) Begin(ctx context.Context, key string, fingerprint repositor
 	return k.load(entry.answer), true, nil
 }
 
-func (k *keySketch) Finish(ctx context.Context, key string, answer models.Answer) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
+func (k *keySketch) finish(kept *repository.Kept) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	key = k.name(key)
-	k.keys[key] = keyed{k.keys[key].fingerprint, true, k.store(answer)}
+	key := k.name(kept.Key)
+	entry, found := k.keys[key]
+	if !k.owned(entry, found, kept.Fingerprint) {
+		return models.ErrRequestInProgress
+	}
+	k.keys[key] = keyed{kept.Fingerprint, true, k.store(kept.Answer)}
 	return nil
 }
 
@@ -101,7 +112,7 @@ func (k *keySketch) Release(ctx context.Context, key string) error {
 type brokenKeys struct {
 	*keySketch
 	begin   func(ctx context.Context, key string, fingerprint repository.Fingerprint) (models.Answer, bool, error)
-	finish  func(ctx context.Context, key string, answer models.Answer) error
+	batch   func(ctx context.Context, decide func(tx repository.Tx) (repository.Changes, error)) error
 	release func(ctx context.Context, key string) error
 }
 
@@ -109,8 +120,8 @@ func (b *brokenKeys) Begin(ctx context.Context, key string, fingerprint reposito
 	return b.begin(ctx, key, fingerprint)
 }
 
-func (b *brokenKeys) Finish(ctx context.Context, key string, answer models.Answer) error {
-	return b.finish(ctx, key, answer)
+func (b *brokenKeys) Batch(ctx context.Context, decide func(tx repository.Tx) (repository.Changes, error)) error {
+	return b.batch(ctx, decide)
 }
 
 func (b *brokenKeys) Release(ctx context.Context, key string) error { return b.release(ctx, key) }
@@ -118,13 +129,13 @@ func (b *brokenKeys) Release(ctx context.Context, key string) error { return b.r
 // keyFlaw is a way in which stores of keys are wrong, and the rules that notice.
 type keyFlaw struct {
 	name     string
-	make     func() repotest.Keys
+	make     func() repository.Store
 	caughtBy []string
 }
 
 // sketchedKeys is a sketch of which a part is replaced.
-func sketchedKeys(spoil func(*keySketch)) func() repotest.Keys {
-	return func() repotest.Keys {
+func sketchedKeys(spoil func(*keySketch)) func() repository.Store {
+	return func() repository.Store {
 		k := newKeySketch()
 		spoil(k)
 		return k
@@ -132,10 +143,10 @@ func sketchedKeys(spoil func(*keySketch)) func() repotest.Keys {
 }
 
 // breakingKeys is a correct store of which methods are replaced; good is the store before.
-func breakingKeys(replace func(b *brokenKeys, good *keySketch)) func() repotest.Keys {
-	return func() repotest.Keys {
+func breakingKeys(replace func(b *brokenKeys, good *keySketch)) func() repository.Store {
+	return func() repository.Store {
 		good := newKeySketch()
-		b := &brokenKeys{keySketch: good, begin: good.Begin, finish: good.Finish, release: good.Release}
+		b := &brokenKeys{keySketch: good, begin: good.Begin, batch: good.Batch, release: good.Release}
 		replace(b, good)
 		return b
 	}
@@ -153,11 +164,14 @@ func keyFlaws() []keyFlaw {
 	once := "Of many parallel requests with one key one owns it"
 	turns := "A key that goes from hand to hand has one owner at a time"
 	alias := "Answers are nobody else's memory"
-	return []keyFlaw{
+	together := "A batch keeps its answer with its changes"
+	nothing := "A batch that fails keeps no answer"
+	owner := "A batch keeps an answer only for the request that owns the key"
+	return append(keptFlaws(), []keyFlaw{
 		{"has one key for all", sketchedKeys(func(k *keySketch) { k.name = func(string) string { return "" } }), []string{taken, apart}},
-		{"forgets every answer", breakingKeys(func(b *brokenKeys, good *keySketch) {
-			b.finish = func(ctx context.Context, key string, _ models.Answer) error { return good.Release(ctx, key) }
-		}), []string{taken, replays, once}},
+		{"forgets every answer", sketchedKeys(func(k *keySketch) {
+			k.seal = func(kept *repository.Kept) error { return k.Release(context.Background(), kept.Key) }
+		}), []string{taken, replays, once, together, nothing, owner}},
 		{"refuses another request while one runs", breakingKeys(refusesEarly), []string{progress}},
 		{"lets a second request run", breakingKeys(func(b *brokenKeys, good *keySketch) {
 			b.begin = func(ctx context.Context, key string, fingerprint repository.Fingerprint) (models.Answer, bool, error) {
@@ -217,10 +231,10 @@ func keyFlaws() []keyFlaw {
 			}
 		}), []string{"A cancelled Begin takes no key"}},
 		{"fails although it has finished", breakingKeys(func(b *brokenKeys, good *keySketch) {
-			b.finish = func(ctx context.Context, key string, answer models.Answer) error {
-				return errors.Join(good.Finish(context.WithoutCancel(ctx), key, answer), ctx.Err())
+			b.batch = func(ctx context.Context, decide func(tx repository.Tx) (repository.Changes, error)) error {
+				return errors.Join(good.Batch(context.WithoutCancel(ctx), decide), ctx.Err())
 			}
-		}), []string{ends}},
+		}), []string{ends, nothing}},
 		{"says that it released what it did not", breakingKeys(func(b *brokenKeys, good *keySketch) {
 			b.release = func(ctx context.Context, key string) error {
 				if ctx.Err() == nil {
@@ -236,7 +250,7 @@ func keyFlaws() []keyFlaw {
 		{"hands out the body that it keeps", sketchedKeys(func(k *keySketch) {
 			k.load = func(answer models.Answer) models.Answer { return answer }
 		}), []string{alias}},
-	}
+	}...)
 }
 
 func refusesEarly(b *brokenKeys, good *keySketch) {
@@ -268,6 +282,11 @@ func TestKeyRules_sketch(t *testing.T) {
 	t.Run("a correct store passes every rule", func(t *testing.T) {
 		for _, rule := range repotest.KeyRules() {
 			t.Run(rule.Name, func(t *testing.T) { rule.Check(t, newKeySketch()) })
+		}
+	})
+	t.Run("faults without a plan change nothing", func(t *testing.T) {
+		for _, rule := range repotest.KeyRules() {
+			t.Run(rule.Name, func(t *testing.T) { rule.Check(t, repotest.NewFaults(newKeySketch())) })
 		}
 	})
 }

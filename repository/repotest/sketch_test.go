@@ -32,6 +32,8 @@ type sketch struct {
 	keep     func(old, changed models.User) models.User
 	matches  func(filter *models.Filter, user *models.User) bool
 	compare  func(order models.Order, a, b *models.User) int
+	// seal keeps the answer of a batch that will not fail any more.
+	seal func(kept *repository.Kept) error
 	// stands is compare for a user and a place.
 	stands func(order models.Order, user, place *models.User) int
 }
@@ -292,6 +294,9 @@ func (s *sketch) Batch(ctx context.Context, decide func(tx repository.Tx) (repos
 	}
 	if err == nil {
 		err = s.vacantFor(&changes)
+	}
+	if err == nil && changes.Kept != nil {
+		err = s.seal(changes.Kept)
 	}
 	if err != nil || len(changes.Create)+len(changes.Replace)+len(changes.Delete) == 0 {
 		return err

@@ -90,7 +90,9 @@ func identified(changes repository.Changes, created *[]models.User) func(tx repo
 		if created != nil {
 			*created = slices.Clone(users)
 		}
-		return repository.Changes{Create: users, Replace: changes.Replace, Delete: changes.Delete}, nil
+		changes := changes
+		changes.Create = users
+		return changes, nil
 	}
 }
 
