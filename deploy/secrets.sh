@@ -1,0 +1,24 @@
+#!/bin/sh
+# Makes the secrets that compose.yaml mounts: random ones, in deploy/secrets, which git does not see.
+# What is there already stays, because the databases remember their passwords in their volumes.
+set -eu
+cd "${1:-$(dirname "$0")}"
+mkdir -p -m 0700 secrets
+cd secrets
+
+# keep NAME writes standard input to the file NAME unless there is one. The folder keeps others on this
+# machine out; the files are readable, because each is mounted into containers of other users.
+keep() {
+	[ -e "$1" ] || { cat >"$1.new" && chmod 0444 "$1.new" && mv "$1.new" "$1"; }
+}
+# word prints 48 random hexadecimal digits, which need no escaping in a URL.
+word() { od -An -v -tx1 -N24 /dev/urandom | tr -d ' \n'; }
+
+word | keep postgres_password
+word | keep mysql_password
+word | keep redis_password
+printf 'postgres://userapi:%s@postgres:5432/userapi?sslmode=disable' "$(cat postgres_password)" | keep postgres_dsn
+printf 'userapi:%s@tcp(mysql:3306)/userapi' "$(cat mysql_password)" | keep mysql_dsn
+printf 'requirepass %s\n' "$(cat redis_password)" | keep redis_conf
+printf 'redis://default:%s@redis:6379/0' "$(cat redis_password)" | keep redis_url
+printf 'redis://default:%s@redis:6379/1' "$(cat redis_password)" | keep redis_url_mysql
