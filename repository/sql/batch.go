@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -252,10 +253,48 @@ func (tx *transaction) apply(changes *repository.Changes) error {
 			return err
 		}
 	}
+	if err := tx.holdVacant(changes); err != nil {
+		return err
+	}
 	if changes.Kept != nil {
 		return tx.finish(changes.Kept)
 	}
 	return nil
+}
+
+// holdVacant keeps the addresses vacant that decide has found so and that nobody gets. Rows that are not
+// there cannot be locked, so each is put there, which makes whoever wants the address wait, and removed
+// again. A transaction that has the database to itself needs nothing of it.
+func (tx *transaction) holdVacant(changes *repository.Changes) error {
+	if tx.store.dialect.lock == "" {
+		return nil
+	}
+	taken := make(map[string]bool)
+	for _, users := range [...][]models.User{changes.Replace, changes.Create} {
+		for i := range users {
+			taken[models.EmailKey(users[i].Email)] = true
+		}
+	}
+	var vacant []models.User
+	for _, key := range slices.Sorted(maps.Keys(tx.owners)) {
+		if tx.owners[key] == 0 && !taken[key] {
+			vacant = append(vacant, models.User{Email: key})
+		}
+	}
+	if len(vacant) == 0 {
+		return nil
+	}
+	ids, err := tx.newIDs(len(vacant))
+	if err != nil {
+		return err
+	}
+	for i := range vacant {
+		vacant[i].ID = ids[i]
+	}
+	if err := tx.written(tx.store.dialect.insert(tx, vacant)); err != nil {
+		return err
+	}
+	return tx.remove(ids)
 }
 
 func (tx *transaction) written(err error) error { return tx.store.onDuplicate(tx.noted(err)) }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -131,12 +132,12 @@ func (s *Store) provider() (*goose.Provider, error) {
 		return nil, err
 	}
 	const every, times = 1, 600 // seconds between two looks at the lock, and how many
-	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger())}
 	var locker lock.Locker
 	dialects := map[string]database.Dialect{SQLite: goose.DialectSQLite3, Postgres: goose.DialectPostgres, MySQL: goose.DialectMySQL}
 	switch s.options.Engine {
 	case SQLite:
-		options = append(options, goose.WithSessionLocker(exclusive{}))
+		path, _, _ := strings.Cut(s.options.DSN, "?")
+		locker = &beside{path: path + "-migrating"}
 	case Postgres:
 		locker, err = lock.NewPostgresTableLocker(lock.WithTableLockTimeout(every, times))
 	case MySQL:
@@ -145,26 +146,33 @@ func (s *Store) provider() (*goose.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	if locker != nil {
-		options = append(options, goose.WithLocker(locker))
+	return goose.NewProvider(dialects[s.options.Engine], s.write.db, steps,
+		goose.WithLocker(locker), goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
+}
+
+// beside is a lock in a file beside that of SQLite, which a process that dies lets go of. The file itself
+// cannot be locked: a step is a transaction of its own.
+type beside struct {
+	path string
+	held *sql.DB
+}
+
+// Lock implements lock.Locker.
+func (b *beside) Lock(ctx context.Context, _ *sql.DB) error {
+	dsn, err := sqliteDSN(b.path, "busy_timeout("+itoa(migrationBudget.Milliseconds())+")")
+	if err != nil {
+		return err
 	}
-	return goose.NewProvider(dialects[s.options.Engine], s.write.db, steps, options...)
+	b.held = sql.OpenDB(fileConnector{dsn})
+	b.held.SetMaxOpenConns(1)
+	if _, err := b.held.ExecContext(ctx, "BEGIN EXCLUSIVE"); err != nil {
+		return errors.Join(err, b.held.Close())
+	}
+	return nil
 }
 
-// exclusive keeps a SQLite file for one connection.
-type exclusive struct{}
-
-// SessionLock implements lock.SessionLocker. An empty transaction is what takes the lock.
-func (exclusive) SessionLock(ctx context.Context, conn *sql.Conn) error {
-	_, err := conn.ExecContext(ctx, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT")
-	return err
-}
-
-// SessionUnlock implements lock.SessionLocker. The lock goes with the next look at the file.
-func (exclusive) SessionUnlock(ctx context.Context, conn *sql.Conn) error {
-	_, err := conn.ExecContext(ctx, "PRAGMA locking_mode = NORMAL; SELECT COUNT(*) FROM sqlite_master")
-	return err
-}
+// Unlock implements lock.Locker.
+func (b *beside) Unlock(context.Context, *sql.DB) error { return b.held.Close() }
 
 // indexTexts makes the indexes of trigrams for texts that are looked for anywhere in name or address,
 // where PostgreSQL has the extension or lets us install it. Without them such a list goes through the

@@ -14,7 +14,7 @@ func (s *Store) openMySQL() error {
 	if err != nil {
 		return errors.New("the DSN cannot be read as that of MySQL; write it like user:password@tcp(host:3306)/database")
 	}
-	config.Loc, config.ParseTime = time.UTC, false
+	config.Loc, config.ParseTime = time.UTC, true // for the lock of the migrations, which has times
 	config.ClientFoundRows = false // rows are counted that change
 	config.RejectReadOnly = true   // what was a primary and is none any more is left
 	config.Logger = silent{}

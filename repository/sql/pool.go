@@ -17,9 +17,8 @@ import (
 // mostAttempts is how often a transaction is run when others are in its way.
 const mostAttempts = 12
 
-// lineLength is how many requests may wait for a connection, in multiples of the connections. Who comes
-// later is told at once.
-const lineLength = 64
+// mostWaiting is how many requests may wait for a connection. Who comes later is told at once.
+const mostWaiting = 2048
 
 var (
 	errBusy = errors.New("no connection was free in time")
@@ -51,7 +50,7 @@ func (p *pool) enter(ctx context.Context, longest time.Duration) error {
 		return nil
 	default:
 	}
-	if p.waiting.Add(1) > int64(lineLength*cap(p.places)) {
+	if p.waiting.Add(1) > mostWaiting {
 		p.waiting.Add(-1)
 		return errLine
 	}

@@ -83,6 +83,7 @@ func DSN(tb testing.TB, engine string) string {
 		onServer(tb, "pgx", server, "CREATE SCHEMA "+name, "DROP SCHEMA IF EXISTS "+name+" CASCADE")
 		query := at.Query()
 		query.Set("search_path", name+",public")
+		query.Set("deadlock_timeout", "20ms") // some tests are after deadlocks
 		at.RawQuery = query.Encode()
 		return at.String()
 	case sql.MySQL:

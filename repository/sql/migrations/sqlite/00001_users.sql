@@ -27,7 +27,7 @@ CREATE INDEX users_updated_down ON users (updated_at DESC, id);
 -- Which users have three characters in a row: for texts that are looked for anywhere in name or address.
 CREATE VIRTUAL TABLE user_texts USING fts5 (
     name_fold, email_fold,
-    tokenize = 'trigram case_sensitive 1', content = '', contentless_delete = 1, detail = none, columnsize = 0
+    tokenize = 'trigram case_sensitive 1', content = '', contentless_delete = 1, detail = none
 );
 -- +goose StatementBegin
 CREATE TRIGGER user_texts_insert AFTER INSERT ON users BEGIN
