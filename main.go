@@ -6,7 +6,7 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -17,10 +17,8 @@ import (
 	"go.uber.org/zap"
 
 	"userapi/config"
-	"userapi/handlers"
 	"userapi/middleware"
-	"userapi/repository/memory"
-	"userapi/services"
+	"userapi/models"
 )
 
 const (
@@ -58,9 +56,10 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		printWarnings(stderr, loaded.Warnings)
 		fmt.Fprint(stdout, loaded.YAML())
 		return exitOK
-	case config.Migrate, config.HealthCheck:
-		fmt.Fprintln(stderr, "userapi: not available")
-		return exitFailure
+	case config.Migrate:
+		return migrateOnly(ctx, loaded.Config, stdout, stderr)
+	case config.HealthCheck:
+		return healthCheck(ctx, loaded.Config, stdout, stderr)
 	case config.Serve:
 	}
 
@@ -77,59 +76,52 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	}
 	if err := start(ctx, loaded.Config, signals, log); err != nil {
 		fmt.Fprintln(stderr, "userapi:", err)
+		if errors.As(err, new(unusableError)) {
+			return exitUsage
+		}
 		return exitFailure
 	}
 	log.Info("stopped")
 	return exitOK
 }
 
-// start builds the service from the store up, serves until it is told to stop, and takes it down.
+// start builds the service from the store up, serves until it is told to stop, and takes it down. A
+// store that is away does not keep it from serving: it answers 503 until the store is there.
 func start(ctx context.Context, settings config.Config, signals <-chan os.Signal, log *zap.Logger) error {
 	listener, err := listen(ctx, settings.HTTP.Addr)
 	if err != nil {
 		return err
 	}
 	defer listener.Close() //nolint:errcheck // closed already when it was served
-	key, err := cursorKey(settings.Cursor, log)
+	store, err := newStorage(settings, log)
 	if err != nil {
 		return err
 	}
-	limits := settings.Idempotency
-	store := memory.NewLimited(memory.KeyLimits{Age: limits.MaxAge, Count: limits.MaxKeys, Bytes: limits.MaxBytes}, time.Now)
-	defer store.Close() //nolint:errcheck // a memory store has nothing to lose at its end
+	defer store.Close() //nolint:errcheck // what it has acknowledged is kept
+	defer store.report()
 
-	lifecycle := new(middleware.Lifecycle)
-	router, err := handlers.New(handlers.Deps{
-		Users:                services.NewUsers(store, time.Now),
-		Retries:              services.NewRetries(store),
-		Store:                store,
-		Lifecycle:            lifecycle,
-		Log:                  log,
-		Now:                  time.Now,
-		MaxBodyBytes:         settings.HTTP.MaxBodyBytes,
-		IgnoreUnknownMembers: settings.HTTP.UnknownMembers == config.UnknownIgnore,
-		RequireIfMatch:       settings.HTTP.RequireIfMatch,
-		TrustedProxies:       settings.HTTP.TrustedProxies,
-		CursorKey:            key,
-		Documents:            settings.HTTP.Swagger,
-	})
+	service := &service{settings: settings, log: log, lifecycle: new(middleware.Lifecycle)}
+	server := newServer(settings, listener, &service.router, service.lifecycle, log)
+	look, cancel := context.WithTimeout(ctx, firstLook)
+	key, err := store.prepare(look)
+	cancel()
+	if err == nil {
+		err = service.open(store, key)
+	} else if errors.Is(err, models.ErrUnavailable) && !errors.As(err, new(unusableError)) {
+		err = service.open(closed(), make([]byte, 32))
+		server.opening = func(ctx context.Context) error {
+			key, err := store.await(ctx)
+			if err != nil {
+				return err
+			}
+			return service.open(store, key)
+		}
+	}
 	if err != nil {
 		return err
 	}
 	announce(listener.Addr(), settings, log)
-	return newServer(settings, listener, router, lifecycle, log).serve(ctx, signals)
-}
-
-// cursorKey returns the key that the settings name, or a random one.
-func cursorKey(settings config.Cursor, log *zap.Logger) ([]byte, error) {
-	key, err := settings.KeyBytes()
-	if err != nil || key != nil {
-		return key, err
-	}
-	log.Info("cursors are sealed with a random key and end with this process; set cursor.key to keep them")
-	key = make([]byte, 32)
-	_, err = rand.Read(key)
-	return key, err
+	return server.serve(ctx, signals)
 }
 
 func printWarnings(stderr io.Writer, warnings []string) {

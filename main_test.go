@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"io"
 	"net"
@@ -13,9 +12,6 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
-	"go.uber.org/zap"
-
-	"userapi/config"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -123,32 +119,6 @@ func TestRun(t *testing.T) {
 			if !strings.Contains(told, part) {
 				t.Errorf("%q is not in\n%s", part, told)
 			}
-		}
-	})
-}
-
-func TestCursorKey(t *testing.T) {
-	t.Parallel()
-	t.Run("the key of the settings is taken", func(t *testing.T) {
-		t.Parallel()
-		want := []byte("0123456789abcdef0123456789abcdef")
-		key, err := cursorKey(config.Cursor{Key: config.Secret(base64.StdEncoding.EncodeToString(want))}, zap.NewNop())
-		if err != nil || !bytes.Equal(key, want) {
-			t.Errorf("%x, %v", key, err)
-		}
-	})
-	t.Run("without one each process has its own", func(t *testing.T) {
-		t.Parallel()
-		first, err := cursorKey(config.Cursor{}, zap.NewNop())
-		second, _ := cursorKey(config.Cursor{}, zap.NewNop())
-		if err != nil || len(first) != 32 || bytes.Equal(first, second) {
-			t.Errorf("%x, %x, %v", first, second, err)
-		}
-	})
-	t.Run("a key that nobody judged before is an error", func(t *testing.T) {
-		t.Parallel()
-		if _, err := cursorKey(config.Cursor{Key: "short"}, zap.NewNop()); err == nil {
-			t.Error("it was taken")
 		}
 	})
 }

@@ -35,6 +35,9 @@ type server struct {
 	lifecycle *middleware.Lifecycle
 	stop      config.Shutdown
 	log       *zap.Logger
+	// opening, if not nil, is what has still to be done before the service is ready; it ends with its
+	// context.
+	opening func(ctx context.Context) error
 }
 
 // listen binds the address. Its error is one sentence that says what to do.
@@ -98,11 +101,15 @@ func newServer(settings config.Config, listener *listener, handler http.Handler,
 func (s *server) serve(ctx context.Context, signals <-chan os.Signal) error {
 	ended := make(chan error, 1)
 	go func() { ended <- s.http.Serve(s.listener) }()
-	s.lifecycle.Serve()
+	opened, abandon := s.open(ctx)
+	defer abandon()
 
 	select {
 	case err := <-ended:
 		return fmt.Errorf("the listener failed: %w", err)
+	case err := <-opened:
+		_ = s.http.Close()
+		return err
 	case received := <-signals:
 		s.log.Info("stopping", zap.String("signal", received.String()))
 		s.lifecycle.Drain()
@@ -119,6 +126,32 @@ func (s *server) serve(ctx context.Context, signals <-chan os.Signal) error {
 	<-ended //nolint:errcheck // it ended because it was told to
 	s.http.SetKeepAlivesEnabled(false)
 	return s.shutdown(signals) //nolint:contextcheck // ctx may be what ended it
+}
+
+// open makes the service ready, at once or when what is still to be done is. Why that cannot be done
+// comes through the channel. abandon ends it, and returns when it has ended.
+func (s *server) open(ctx context.Context) (failed <-chan error, abandon func()) {
+	if s.opening == nil {
+		s.lifecycle.Serve()
+		return nil, func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	failures, done := make(chan error, 1), make(chan struct{})
+	go func() {
+		defer close(done)
+		err := s.opening(ctx)
+		switch {
+		case err == nil:
+			s.lifecycle.Serve()
+			s.log.Info("the store is there; the service is ready")
+		case ctx.Err() == nil:
+			failures <- err
+		}
+	}()
+	return failures, func() {
+		cancel()
+		<-done
+	}
 }
 
 // drain goes on serving for a while, so that those who send requests see that no more are wanted.

@@ -16,8 +16,8 @@ const (
 	draining
 )
 
-// Serve marks the process as ready for requests.
-func (l *Lifecycle) Serve() { l.state.Store(serving) }
+// Serve marks the process, which is starting, as ready for requests.
+func (l *Lifecycle) Serve() { l.state.CompareAndSwap(starting, serving) }
 
 // Drain marks the process as about to stop: it still answers, but wants no more.
 func (l *Lifecycle) Drain() { l.state.Store(draining) }

@@ -15,8 +15,8 @@ func (s *Store) openMySQL() error {
 		return errors.New("the DSN cannot be read as that of MySQL; write it like user:password@tcp(host:3306)/database")
 	}
 	config.Loc, config.ParseTime = time.UTC, true // for the lock of the migrations, which has times
-	config.ClientFoundRows = false // rows are counted that change
-	config.RejectReadOnly = true   // what was a primary and is none any more is left
+	config.ClientFoundRows = false                // rows are counted that change
+	config.RejectReadOnly = true                  // what was a primary and is none any more is left
 	config.Logger = silent{}
 	config.InterpolateParams = s.options.Statements == Simple
 	if config.Timeout == 0 {
@@ -69,7 +69,8 @@ func judgeMySQL(err error) fate {
 		1020,       // ER_CHECKREAD: MariaDB's word for a row that has changed since the snapshot
 		8002, 9007: // TiDB's conflicts
 		return crossed
-	case 1040, 1203, 1226, // too many connections
+	case 1044, 1045, 1049, 1698, // refused on connecting
+		1040, 1203, 1226, // too many connections
 		1053, 1077, 1079, 1152, 1158, 1159, 1160, 1161, 1184, // going down, or the connection broke
 		1290, 1792, 1836, // read-only
 		1021, 1114, 1041, 1317, 3024, 1969: // disk or memory full; stopped by a timeout of the server

@@ -47,7 +47,7 @@ func (s *Store) openPostgres() error {
 func judgePostgres(err error) fate {
 	var failure *pgconn.PgError
 	var connecting *pgconn.ConnectError
-	if errors.As(err, &connecting) && !errors.As(err, &failure) {
+	if errors.As(err, &connecting) {
 		return away
 	}
 	if !errors.As(err, &failure) {

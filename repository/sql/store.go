@@ -12,9 +12,15 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/jackc/pgx/v5/pgconn"
+	"modernc.org/sqlite"
 
 	"userapi/models"
 )
@@ -293,4 +299,21 @@ func (s *Store) translate(ctx context.Context, err error) error {
 	}
 	s.counters.failures.Add(1)
 	return models.ErrUnavailable.Because(err)
+}
+
+// Misconfigured says whether an error comes from what the DSN names: a user who is refused, a database or a
+// folder that is not there, a file that is something else. To wait does not mend it.
+func Misconfigured(err error) bool {
+	var postgres *pgconn.PgError
+	var mariadb *mysql.MySQLError
+	var lite *sqlite.Error
+	switch {
+	case errors.As(err, &postgres):
+		return strings.HasPrefix(postgres.Code, "28") || postgres.Code == "3D000" // invalid authorization, no such database
+	case errors.As(err, &mariadb):
+		return slices.Contains([]uint16{1044, 1045, 1049, 1698}, mariadb.Number) // access denied, no such database
+	case errors.As(err, &lite):
+		return slices.Contains([]int{8, 14, 26}, lite.Code()&0xff) // SQLITE_READONLY, _CANTOPEN, _NOTADB
+	}
+	return false
 }

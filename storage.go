@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"userapi/config"
+	"userapi/models"
+	"userapi/repository"
+	"userapi/repository/memory"
+	"userapi/repository/sql"
+)
+
+const (
+	// firstLook is how long the start waits for the database before it goes on without.
+	firstLook = 3 * time.Second
+	// looksEvery is the longest pause between two looks for a database that is away.
+	looksEvery = time.Second
+	// complainsEvery is how often the log says that it still is.
+	complainsEvery = time.Minute
+)
+
+// storage is where the service keeps what it keeps.
+type storage struct {
+	repository.Store
+	// database is the same store when it is a durable one, else nil.
+	database *sql.Store
+	settings config.Config
+	log      *zap.Logger
+}
+
+// newStorage returns the store that the settings name. It asks nothing of a database.
+func newStorage(settings config.Config, log *zap.Logger) (*storage, error) {
+	s := &storage{settings: settings, log: log}
+	limits := settings.Idempotency
+	if settings.Storage.Engine == config.EngineMemory {
+		s.Store = memory.NewLimited(memory.KeyLimits{Age: limits.MaxAge, Count: limits.MaxKeys, Bytes: limits.MaxBytes}, time.Now)
+		return s, nil
+	}
+	var err error
+	s.database, err = openDatabase(settings)
+	s.Store = s.database
+	return s, err
+}
+
+// closed returns a store that is away: every method says so.
+func closed() repository.Store {
+	store := memory.New()
+	_ = store.Close()
+	return store
+}
+
+func openDatabase(settings config.Config) (*sql.Store, error) {
+	limits, wanted := settings.Idempotency, settings.Storage
+	database, err := sql.Open(sql.Options{
+		Engine: wanted.Engine, DSN: wanted.DSN.Reveal(), MaxConns: wanted.MaxConns, MaxWait: wanted.MaxWait, Timeout: wanted.Timeout,
+		Statements: wanted.Statements, Normal: wanted.Synchronous == config.SynchronousNormal,
+		Keys: sql.KeyLimits{Age: limits.MaxAge, Count: int64(limits.MaxKeys), Bytes: limits.MaxBytes}, Now: time.Now,
+	})
+	if err != nil {
+		return nil, unusable(err)
+	}
+	return database, nil
+}
+
+// unusableError is a store that the settings have to change for.
+type unusableError struct{ error }
+
+// unusable says in one line which setting has to change, and to what.
+func unusable(err error) error {
+	if known := models.AsError(err); known.Cause != nil && known.Kind == models.KindUnavailable {
+		err = known.Cause // what a client would be told is no help here
+	}
+	key, mend := "storage.dsn", "correct it"
+	switch {
+	case errors.Is(err, sql.ErrSchemaNewer):
+		key, mend = "storage.engine", "start the program that is as new as the schema, or name another database in storage.dsn"
+	case errors.Is(err, sql.ErrSchemaOlder):
+		key, mend = "storage.migrate", "run this program with --migrate once, or set it to auto"
+	}
+	return unusableError{fmt.Errorf("%s: %s; %s", key, strings.Join(strings.Fields(err.Error()), " "), mend)}
+}
+
+// prepare brings the schema up to date, as far as the settings want it, and returns the key of the
+// cursors. Its error is an unusableError, or models.ErrUnavailable when the database is away.
+func (s *storage) prepare(ctx context.Context) (key []byte, err error) {
+	if s.database != nil {
+		switch s.settings.Storage.Migrate {
+		case config.MigrateAuto:
+			err = migrate(ctx, s.database, s.log)
+		case config.MigrateCheck:
+			err = s.database.CheckSchema(ctx)
+		default:
+			err = s.database.Ping(ctx)
+		}
+	}
+	if err == nil {
+		key, err = s.cursorKey(ctx)
+	}
+	if err != nil && (!errors.Is(err, models.ErrUnavailable) || sql.Misconfigured(err)) {
+		err = unusable(err)
+	}
+	return key, err
+}
+
+func migrate(ctx context.Context, database *sql.Store, log *zap.Logger) error {
+	steps, err := database.Migrate(ctx)
+	if err == nil && steps > 0 {
+		log.Info("the schema was brought up to date", zap.Int("steps", steps))
+	}
+	return err
+}
+
+// cursorKey returns the key that the settings name, or that which the instances share by the database,
+// or a random one.
+func (s *storage) cursorKey(ctx context.Context) ([]byte, error) {
+	key, err := s.settings.Cursor.KeyBytes()
+	if err != nil || key != nil {
+		return key, err
+	}
+	random := func() ([]byte, error) {
+		made := make([]byte, 32)
+		_, err := rand.Read(made)
+		return made, err
+	}
+	if s.database != nil {
+		return s.database.Setting(ctx, "cursor.key", random)
+	}
+	s.log.Info("cursors are sealed with a random key and end with this process; set cursor.key to keep them")
+	return random()
+}
+
+// await prepares a database that was away, again and again until it is there. Its error is an
+// unusableError, or that of ctx.
+func (s *storage) await(ctx context.Context) ([]byte, error) {
+	pause := looksEvery / 8
+	var told time.Time
+	for {
+		key, err := s.prepare(ctx)
+		if !errors.Is(err, models.ErrUnavailable) || errors.As(err, new(unusableError)) {
+			return key, err
+		}
+		if now := time.Now(); now.Sub(told) >= complainsEvery {
+			s.log.Warn("the store is away; every request about users is answered 503 until it is there", zap.Error(err))
+			told = now
+		}
+		select {
+		case <-time.After(pause):
+			pause = min(2*pause, looksEvery)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// report says what became of the store while the process ran.
+func (s *storage) report() {
+	if s.database == nil {
+		return
+	}
+	stats := s.database.Stats()
+	s.log.Info("store", zap.Int64("retries", stats.Retries), zap.Int64("abandoned", stats.Abandoned),
+		zap.Int64("refused", stats.Refused), zap.Int64("failures", stats.Failures))
+}
+
+// migrateOnly is the program that brings the schema up to date and ends.
+func migrateOnly(ctx context.Context, settings config.Config, stdout, stderr io.Writer) int {
+	fail := func(code int, err error) int {
+		fmt.Fprintln(stderr, "userapi:", err)
+		return code
+	}
+	if settings.Storage.Engine == config.EngineMemory {
+		return fail(exitUsage, errors.New("storage.engine: memory has no schema; set it to sqlite, postgres or mysql"))
+	}
+	database, err := openDatabase(settings)
+	if err != nil {
+		return fail(exitUsage, err)
+	}
+	defer database.Close() //nolint:errcheck // what it did is done
+	steps, err := database.Migrate(ctx)
+	switch {
+	case errors.Is(err, sql.ErrSchemaNewer), err != nil && sql.Misconfigured(err):
+		return fail(exitUsage, unusable(err))
+	case err != nil:
+		return fail(exitFailure, err)
+	}
+	fmt.Fprintf(stdout, "the schema is up to date; steps taken: %d\n", steps)
+	return exitOK
+}
