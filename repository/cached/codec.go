@@ -14,8 +14,8 @@ const (
 	formatBlocked  = 'b' // and a record for each writer (scripts.go)
 )
 
-// encode writes a user as an entry: numbers as varints, then the name with its length, then the
-// address.
+// encode writes a user as an entry: numbers as varints, then the lengths of name and address, then
+// these.
 func encode(user *models.User) []byte {
 	dst := make([]byte, 0, 48+len(user.Name)+len(user.Email))
 	dst = append(dst, formatUser, byte(user.Age))
@@ -23,8 +23,8 @@ func encode(user *models.User) []byte {
 		dst = binary.AppendVarint(dst, number)
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(user.Name)))
-	dst = append(dst, user.Name...)
-	return append(dst, user.Email...)
+	dst = binary.AppendUvarint(dst, uint64(len(user.Email)))
+	return append(append(dst, user.Name...), user.Email...)
 }
 
 // decode reads an entry; false when it is not that of the user with this id.
@@ -41,11 +41,18 @@ func decode(entry string, id int64) (models.User, bool) {
 		}
 		*number, rest = value, rest[n:]
 	}
-	length, n := binary.Uvarint(rest)
-	if n <= 0 || length > uint64(len(rest)-n) {
+	var lengths [2]uint64
+	for i := range lengths {
+		value, n := binary.Uvarint(rest)
+		if n <= 0 || value > uint64(len(rest)) {
+			return models.User{}, false
+		}
+		lengths[i], rest = value, rest[n:]
+	}
+	if lengths[0]+lengths[1] != uint64(len(rest)) {
 		return models.User{}, false
 	}
-	text := entry[len(entry)-len(rest)+n:]
-	user.Name, user.Email = text[:length], text[length:]
+	text := entry[len(entry)-len(rest):]
+	user.Name, user.Email = text[:lengths[0]], text[lengths[0]:]
 	return user, user.ID == id
 }

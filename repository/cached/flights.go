@@ -9,9 +9,9 @@ import (
 
 // flights are the loads under way in this process, at most one for each user.
 type flights [64]struct {
-	mu  sync.Mutex
-	of  map[int64]*flight
-	pad [48]byte // two locks are not in one line of a processor's cache
+	mu sync.Mutex
+	of map[int64]*flight
+	_  [48]byte // two locks are not in one line of a processor's cache
 }
 
 // flight is one load. Its result is there when done is closed.

@@ -49,8 +49,6 @@ type coordinator struct {
 	server     string
 	until      time.Time
 	fails      error
-	// deaf is a flaw: it says that it suspends the cache, and does not.
-	deaf bool
 }
 
 func (c *coordinator) now() repository.CacheEpoch {
@@ -86,9 +84,6 @@ func (c *coordinator) SuspendCache(ctx context.Context, length time.Duration) (r
 	}
 	if c.fails != nil {
 		return repository.CacheEpoch{}, c.fails
-	}
-	if c.deaf {
-		return repository.CacheEpoch{Generation: c.generation, Suspended: length}, nil
 	}
 	if until := time.Now().Add(length); until.After(c.until) {
 		c.until = until
@@ -241,6 +236,15 @@ func (p *proxy) set(w way) {
 	}
 }
 
+// redirect leads new connections to another server, and ends those that there are.
+func (p *proxy) redirect(target string) {
+	p.mu.Lock()
+	p.target = target
+	p.mu.Unlock()
+	p.set(refuses)
+	p.set(open)
+}
+
 // pass returns when data may pass; false when the connection has ended.
 func (p *proxy) pass(end net.Conn) bool {
 	for {
@@ -260,7 +264,10 @@ func (p *proxy) accept() {
 		if err != nil {
 			return
 		}
-		far, err := net.Dial("tcp", p.target)
+		p.mu.Lock()
+		target := p.target
+		p.mu.Unlock()
+		far, err := net.Dial("tcp", target)
 		p.mu.Lock()
 		if err != nil || p.way == refuses {
 			near.Close()
@@ -304,14 +311,6 @@ func quick() timing {
 		lease: 200 * time.Millisecond, renew: 40 * time.Millisecond, suspension: 800 * time.Millisecond,
 		ripens: 100 * time.Millisecond, notice: 50 * time.Millisecond,
 	}
-}
-
-// instance returns a cached store that reads through a Redis, and waits until it does.
-func instance(t testing.TB, store repository.UserRepository, address string, c repository.CacheCoordinator) *Store {
-	t.Helper()
-	s := begun(t, store, Options{Redis: address, Coordinator: c, times: quick()})
-	ready(t, s)
-	return s
 }
 
 // ready waits until a store reads through its Redis.

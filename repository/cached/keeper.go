@@ -75,10 +75,7 @@ func (k *keeper) keep(ctx context.Context, tell func(error)) {
 		if k.enter(ctx) != nil {
 			return
 		}
-		err := k.step(ctx)
-		if err == nil {
-			err = k.prolong(ctx)
-		}
+		err := k.round(ctx)
 		k.leave()
 		if trouble := k.trouble.Load(); err == nil && trouble != nil {
 			err = *trouble
@@ -88,6 +85,16 @@ func (k *keeper) keep(ctx context.Context, tell func(error)) {
 		}
 		next.Reset(k.times.renew)
 	}
+}
+
+// round is one renewal. It ends also when the store does not answer.
+func (k *keeper) round(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 3*k.times.lease)
+	defer cancel()
+	if err := k.step(ctx); err != nil {
+		return err
+	}
+	return k.prolong(ctx)
 }
 
 // notices are what is told of an outage.
@@ -149,10 +156,7 @@ func (k *keeper) step(ctx context.Context) error {
 		return nil
 	}
 	if k.run != nil && k.run.called() == epoch.Server {
-		k.adopt(ctx, asked, epoch)
-		if !k.run.failing.Load() {
-			return nil
-		}
+		k.adopt(ctx, asked, epoch) // before Redis is asked, which may take longer than the lease
 	}
 	if !k.connect(ctx) {
 		return nil // others may go on to use it

@@ -30,7 +30,7 @@ type part struct {
 	mu      sync.Mutex
 	blocks  map[int64]int   // how many writes go on
 	filling map[int64]token // reservations that stand
-	pad     [40]byte        // two locks are not in one line of a processor's cache
+	_       [40]byte        // two locks are not in one line of a processor's cache
 }
 
 func newLocal(options *Options) (*local, error) {

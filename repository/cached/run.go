@@ -75,7 +75,10 @@ func reach(ctx context.Context, settings *redis.Options, prefix string) (*run, e
 // nameOf names the run at the other end: a start of the process, in one role. A primary that becomes a
 // replica takes over what another one has; its replication id changes then, and again when it becomes
 // a primary.
-func nameOf(ctx context.Context, connection *redis.Conn) (string, error) {
+func nameOf(ctx context.Context, connection interface {
+	Info(ctx context.Context, sections ...string) *redis.StringCmd
+},
+) (string, error) {
 	info, err := connection.Info(ctx).Result()
 	if err != nil {
 		return "", fmt.Errorf("cached: asking Redis for its run: %w", err)
@@ -93,11 +96,19 @@ func nameOf(ctx context.Context, connection *redis.Conn) (string, error) {
 	return hex.EncodeToString(sum[:20]), nil
 }
 
-// probe asks Redis whether it can be written to. That it is there is not enough: it may be full.
+// probe asks Redis whether it is the same run as ever, and can be written to. That it is there is not
+// enough: it may be full, or have become a replica, which takes over what another one has.
 func (r *run) probe(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, r.client.Options().ReadTimeout)
 	defer cancel()
-	return r.client.Set(ctx, r.probed, "1", time.Minute).Err() //nolint:wrapcheck // for Options.Away
+	if err := r.client.Set(ctx, r.probed, "1", time.Minute).Err(); err != nil {
+		return err //nolint:wrapcheck // for Options.Away
+	}
+	name, err := nameOf(ctx, r.client)
+	if err == nil && name != r.called() {
+		err = errOtherRun
+	}
+	return err
 }
 
 // called returns the name of the run.
