@@ -14,6 +14,7 @@ import (
 	"userapi/config"
 	"userapi/models"
 	"userapi/repository"
+	"userapi/repository/cached"
 	"userapi/repository/memory"
 	"userapi/repository/sql"
 )
@@ -30,8 +31,10 @@ const (
 // storage is where the service keeps what it keeps.
 type storage struct {
 	repository.Store
-	// database is the same store when it is a durable one, else nil.
+	// database is the durable store, or nil.
 	database *sql.Store
+	// front is the cache before the database, or nil.
+	front    *cached.Store
 	settings config.Config
 	log      *zap.Logger
 }
@@ -82,6 +85,8 @@ func unusable(err error) error {
 	switch {
 	case errors.Is(err, sql.ErrSchemaNewer):
 		key, mend = "storage.engine", "start the program that is as new as the schema, or name another database in storage.dsn"
+	case errors.Is(err, errCache):
+		key, mend = "cache.redis", "write it like redis.example:6379, or as a redis:// URL"
 	case errors.Is(err, sql.ErrSchemaOlder):
 		key, mend = "storage.migrate", "run this program with --migrate once, or set it to auto"
 	}
@@ -104,10 +109,44 @@ func (s *storage) prepare(ctx context.Context) (key []byte, err error) {
 	if err == nil {
 		key, err = s.cursorKey(ctx)
 	}
+	if err == nil {
+		err = s.cache()
+	}
 	if err != nil && (!errors.Is(err, models.ErrUnavailable) || sql.Misconfigured(err)) {
 		err = unusable(err)
 	}
 	return key, err
+}
+
+// errCache says that the cache cannot be what the settings say.
+var errCache = errors.New("the cache cannot be used")
+
+// cache puts the cache that the settings name in front of the database, whose schema is there by now.
+func (s *storage) cache() error {
+	wanted := s.settings.Cache
+	if wanted.Redis == "" && wanted.Local == 0 {
+		return nil
+	}
+	front, err := cached.New(s.database, cached.Options{
+		Local: wanted.Local, Redis: wanted.Redis.Reveal(), Coordinator: s.database, TTL: wanted.TTL, Timeout: wanted.Timeout,
+		WriteTimeout: s.settings.Storage.Timeout,
+		Away: func(err error) {
+			if err == nil {
+				s.log.Info("the shared cache is used again")
+			} else {
+				s.log.Warn("the shared cache is away; users are read from the store", zap.Error(err))
+			}
+		},
+	})
+	if err != nil {
+		return errCache // its words may repeat a password
+	}
+	s.front = front
+	s.Store = struct {
+		*cached.Store
+		repository.IdempotencyRepository
+	}{front, s.database}
+	return nil
 }
 
 func migrate(ctx context.Context, database *sql.Store, log *zap.Logger) error {
@@ -168,6 +207,13 @@ func (s *storage) report() {
 	stats := s.database.Stats()
 	s.log.Info("store", zap.Int64("retries", stats.Retries), zap.Int64("abandoned", stats.Abandoned),
 		zap.Int64("refused", stats.Refused), zap.Int64("failures", stats.Failures))
+	if s.front == nil {
+		return
+	}
+	seen := s.front.Stats()
+	s.log.Info("cache", zap.Int64("hits", seen.Hits), zap.Int64("misses", seen.Misses), zap.Int64("loads", seen.Loads),
+		zap.Int64("blocked", seen.Blocked), zap.Int64("bypassed", seen.Bypassed), zap.Int64("suspensions", seen.Suspensions),
+		zap.Int64("errors", seen.Errors))
 }
 
 // migrateOnly is the program that brings the schema up to date and ends.
