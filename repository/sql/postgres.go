@@ -31,12 +31,11 @@ func (s *Store) openPostgres() error {
 	s.write = pool{db: s.read.db, places: s.read.places}
 	s.dialect = dialect{
 		name: Postgres, judge: judgePostgres, numbered: true, returning: true,
-		isolation: &sql.TxOptions{Isolation: sql.LevelReadCommitted},
-		lock:      " FOR UPDATE",
-		parked:    "'parked ' || id",
-		micros:    "(extract(epoch from clock_timestamp()) * 1000000)::bigint",
-		keep:      " ON CONFLICT DO NOTHING",
-		contains:  likePostgres, among: amongPostgres,
+		lock:     " FOR UPDATE",
+		parked:   "'parked ' || id",
+		micros:   "(extract(epoch from clock_timestamp()) * 1000000)::bigint",
+		keep:     " ON CONFLICT DO NOTHING",
+		contains: likePostgres, among: amongPostgres,
 		newIDs: newIDsPostgres, insert: insertPostgres, replace: replacePostgres,
 	}
 	s.dialect.complete()
