@@ -93,7 +93,7 @@ func start(ctx context.Context, settings config.Config, signals <-chan os.Signal
 		return err
 	}
 	defer listener.Close() //nolint:errcheck // closed already when it was served
-	store, err := newStorage(settings, log)
+	store, err := newStorage(settings, log) //nolint:contextcheck // what it starts ends with the store
 	if err != nil {
 		return err
 	}

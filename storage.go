@@ -110,7 +110,7 @@ func (s *storage) prepare(ctx context.Context) (key []byte, err error) {
 		key, err = s.cursorKey(ctx)
 	}
 	if err == nil {
-		err = s.cache()
+		err = s.cache() //nolint:contextcheck // what it starts ends with the store
 	}
 	if err != nil && (!errors.Is(err, models.ErrUnavailable) || sql.Misconfigured(err)) {
 		err = unusable(err)
@@ -225,7 +225,7 @@ func migrateOnly(ctx context.Context, settings config.Config, stdout, stderr io.
 	if settings.Storage.Engine == config.EngineMemory {
 		return fail(exitUsage, errors.New("storage.engine: memory has no schema; set it to sqlite, postgres or mysql"))
 	}
-	database, err := openDatabase(settings)
+	database, err := openDatabase(settings) //nolint:contextcheck // what it starts ends with the store
 	if err != nil {
 		return fail(exitUsage, err)
 	}
