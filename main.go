@@ -92,7 +92,7 @@ func start(ctx context.Context, settings config.Config, signals <-chan os.Signal
 	if err != nil {
 		return err
 	}
-	defer listener.Close() //nolint:errcheck // closed already when it was served
+	defer listener.Close()                  //nolint:errcheck // closed already when it was served
 	store, err := newStorage(settings, log) //nolint:contextcheck // what it starts ends with the store
 	if err != nil {
 		return err
