@@ -1251,7 +1251,7 @@ const docTemplate = `{
                     "description": "The HTTP status that the operation would have had alone.",
                     "type": "integer",
                     "format": "int32",
-                    "maximum": 599,
+                    "maximum": 499,
                     "minimum": 200,
                     "example": 200
                 },

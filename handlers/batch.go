@@ -47,7 +47,7 @@ type BatchResults struct {
 // BatchResult is what became of one operation of a batch; exactly one of user, id and problem is there.
 type BatchResult struct {
 	// The HTTP status that the operation would have had alone.
-	Status int `json:"status" format:"int32" minimum:"200" maximum:"599" example:"200"`
+	Status int `json:"status" format:"int32" minimum:"200" maximum:"499" example:"200"`
 	// The user as stored, of create, update and patch.
 	User *models.User `json:"user,omitempty" validate:"optional"`
 	// The id of the user who is gone, of delete.

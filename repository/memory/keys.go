@@ -20,8 +20,8 @@ type Keys struct {
 	now    func() time.Time
 
 	mu      sync.Mutex
-	entries map[string]*keyEntry
-	oldest  list.List // of the *keyEntry that have an answer, in the order in which they got it
+	entries map[string]*keyEntry // nil once the store is closed
+	oldest  list.List            // of the *keyEntry that have an answer, in the order in which they got it
 	bytes   int64
 }
 
@@ -68,6 +68,9 @@ func (k *Keys) Begin(ctx context.Context, key string, fingerprint repository.Fin
 func (k *Keys) begin(key string, fingerprint repository.Fingerprint) (models.Answer, bool, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.entries == nil {
+		return models.Answer{}, false, models.ErrUnavailable.Because(errClosed)
+	}
 	now := k.now()
 	k.expire(now)
 	entry := k.entries[key]
@@ -114,10 +117,21 @@ func (k *Keys) finish(kept *repository.Kept) error {
 func (k *Keys) Release(_ context.Context, key string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.entries == nil {
+		return models.ErrUnavailable.Because(errClosed)
+	}
 	if entry := k.entries[key]; entry != nil && entry.place == nil {
 		delete(k.entries, key)
 	}
 	return nil
+}
+
+// close forgets everything.
+func (k *Keys) close() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.entries, k.bytes = nil, 0
+	k.oldest.Init()
 }
 
 // expire forgets the answers that are too old or too many; the caller holds the lock. Each call costs

@@ -236,6 +236,7 @@ func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
+	s.close()
 	s.users, s.byKey, s.grams, s.spans, s.indexes = ledger{}, nil, grams{}, spans{}, nil
 	return nil
 }

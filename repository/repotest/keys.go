@@ -135,6 +135,11 @@ func KeyRules() []KeyRule {
 			keyEndsWhenCancelled,
 		},
 		{
+			"A closed store says of every key that it is unavailable",
+			"what is gone knows nothing, and must not hand a key to a second owner",
+			keysClosed,
+		},
+		{
 			"Of many parallel requests with one key one owns it",
 			"two owners are two accounts",
 			keyOwnedOnce,
@@ -364,6 +369,21 @@ func keyEndsWhenCancelled(k *keyring) {
 		k.refused("released", "body", models.ErrRequestInProgress)
 	default:
 		k.Errorf("Release with a cancelled context: error %v", err)
+	}
+}
+
+func keysClosed(k *keyring) {
+	k.owned("owned", "body")
+	k.owned("answered", "body")
+	k.finished("answered", sampleAnswer(1))
+	if err := k.users.Close(); err != nil {
+		k.Fatalf("Close: %v", err)
+	}
+	for _, key := range []string{"owned", "answered", "new"} {
+		k.refused(key, "body", models.ErrUnavailable)
+		if err := k.Release(k.Context(), key); !errors.Is(err, models.ErrUnavailable) {
+			k.Errorf("Release(%q) after Close: error %v, want %v", key, err, models.ErrUnavailable)
+		}
 	}
 }
 

@@ -23,6 +23,7 @@ type keySketch struct {
 	keys map[string]keyed
 
 	unlocked bool // looks and takes in two steps
+	outlives bool // knows of keys after Close
 	name     func(key string) string
 	same     func(a, b repository.Fingerprint) bool
 	store    func(answer models.Answer) models.Answer
@@ -60,7 +61,7 @@ func cloned(answer models.Answer) models.Answer {
 }
 
 func (k *keySketch) Begin(ctx context.Context, key string, fingerprint repository.Fingerprint) (models.Answer, bool, error) {
-	if err := ctx.Err(); err != nil {
+	if err := k.usable(ctx); err != nil {
 		return models.Answer{}, false, err
 	}
 	k.mu.Lock()
@@ -84,6 +85,19 @@ func (k *keySketch) Begin(ctx context.Context, key string, fingerprint repositor
 	return k.load(entry.answer), true, nil
 }
 
+// usable says why nothing can be done with a key.
+func (k *keySketch) usable(ctx context.Context) error {
+	if err := ctx.Err(); err != nil || k.outlives {
+		return err
+	}
+	return k.step(func() error {
+		if k.closed {
+			return models.ErrUnavailable
+		}
+		return nil
+	})
+}
+
 func (k *keySketch) finish(kept *repository.Kept) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -97,7 +111,7 @@ func (k *keySketch) finish(kept *repository.Kept) error {
 }
 
 func (k *keySketch) Release(ctx context.Context, key string) error {
-	if err := ctx.Err(); err != nil {
+	if err := k.usable(ctx); err != nil {
 		return err
 	}
 	k.mu.Lock()
@@ -164,10 +178,12 @@ func keyFlaws() []keyFlaw {
 	once := "Of many parallel requests with one key one owns it"
 	turns := "A key that goes from hand to hand has one owner at a time"
 	alias := "Answers are nobody else's memory"
+	closed := "A closed store says of every key that it is unavailable"
 	together := "A batch keeps its answer with its changes"
 	nothing := "A batch that fails keeps no answer"
 	owner := "A batch keeps an answer only for the request that owns the key"
 	return append(keptFlaws(), []keyFlaw{
+		{"knows keys after Close", sketchedKeys(func(k *keySketch) { k.outlives = true }), []string{closed}},
 		{"has one key for all", sketchedKeys(func(k *keySketch) { k.name = func(string) string { return "" } }), []string{taken, apart}},
 		{"forgets every answer", sketchedKeys(func(k *keySketch) {
 			k.seal = func(kept *repository.Kept) error { return k.Release(context.Background(), kept.Key) }
