@@ -86,9 +86,9 @@ type counters struct {
 
 // Stats are numbers of a store since it was opened.
 type Stats struct {
-	// Retries is how often a transaction began anew, because another one was in its way.
+	// Retries is how often an operation began anew, because another one was in its way.
 	Retries int64
-	// Abandoned is how many transactions were given up for that reason.
+	// Abandoned is how many operations were given up for that reason.
 	Abandoned int64
 	// Refused is how many requests found no connection in time.
 	Refused int64
@@ -177,7 +177,7 @@ func (s *Store) through(ctx context.Context, p *pool, do func(ctx context.Contex
 		return models.ErrUnavailable.Because(err)
 	}
 	defer p.leave()
-	return s.translate(ctx, do(limited))
+	return s.translate(ctx, s.again(limited, do))
 }
 
 // aside runs an operation of the store's own, which needs no place in the line.
@@ -187,7 +187,23 @@ func (s *Store) aside(ctx context.Context, do func(ctx context.Context) error) e
 	}
 	limited, cancel := context.WithTimeout(ctx, s.options.Timeout)
 	defer cancel()
-	return s.translate(ctx, do(limited))
+	return s.translate(ctx, s.again(limited, do))
+}
+
+// again runs an operation, and runs it anew when another one was in its way, which has undone it.
+func (s *Store) again(ctx context.Context, do func(ctx context.Context) error) error {
+	for attempt := 1; ; attempt++ {
+		err := do(ctx)
+		var refused refusal
+		switch {
+		case err == nil || errors.As(err, &refused) || s.dialect.judge(err) != crossed:
+			return err
+		case attempt == mostAttempts || !s.pace.pause(ctx, attempt):
+			s.counters.abandoned.Add(1)
+			return crossing{err}
+		}
+		s.counters.retries.Add(1)
+	}
 }
 
 func (s *Store) usable(ctx context.Context) error {
@@ -203,22 +219,7 @@ func (s *Store) usable(ctx context.Context) error {
 // transact runs do in a transaction, again when another one was in its way. What do returns with a
 // refusal around it is returned as it is, and nothing is written.
 func (s *Store) transact(ctx context.Context, do func(tx *transaction) error) error {
-	return s.through(ctx, &s.write, func(limited context.Context) error {
-		for attempt := 1; ; attempt++ {
-			err := s.attempt(limited, ctx, do)
-			var refused refusal
-			switch {
-			case err == nil || errors.As(err, &refused):
-				return err
-			case s.dialect.judge(err) != crossed:
-				return err
-			case attempt == mostAttempts || !s.pace.pause(limited, attempt):
-				s.counters.abandoned.Add(1)
-				return crossing{err}
-			}
-			s.counters.retries.Add(1)
-		}
-	})
+	return s.through(ctx, &s.write, func(limited context.Context) error { return s.attempt(limited, ctx, do) })
 }
 
 // attempt runs do in one transaction. caller is the context by which do is to judge whether it is still
