@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // mostAttempts is how often a transaction is run when others are in its way.
@@ -19,6 +21,9 @@ const mostAttempts = 12
 
 // mostWaiting is how many requests may wait for a connection. Who comes later is told at once.
 const mostWaiting = 2048
+
+// idleTime is how long a connection is kept that nobody uses.
+const idleTime = 5 * time.Minute
 
 var (
 	errBusy = errors.New("no connection was free in time")
@@ -30,6 +35,9 @@ type pool struct {
 	db      *sql.DB
 	places  chan struct{}
 	waiting atomic.Int64
+	// direct is the pool of pgx that db stands on, for the few statements that are run most: database/sql
+	// takes a quarter of their time.
+	direct *pgxpool.Pool
 	// prepare keeps statements; without it each is sent as it is.
 	prepare  bool
 	prepared sync.Map // *sql.Stmt by text
@@ -39,7 +47,7 @@ type pool struct {
 func (p *pool) set(db *sql.DB, places int, prepare bool) {
 	db.SetMaxOpenConns(places + 1)
 	db.SetMaxIdleConns(places + 1)
-	db.SetConnMaxIdleTime(5 * time.Minute)
+	db.SetConnMaxIdleTime(idleTime)
 	p.db, p.places, p.prepare = db, make(chan struct{}, places), prepare
 }
 
@@ -97,6 +105,9 @@ func (f failed) Scan(...any) error { return f.err }
 
 // row runs a statement, of which there are few, and returns its first row.
 func (p *pool) row(ctx context.Context, text string, args ...any) scanner {
+	if p.direct != nil {
+		return p.direct.QueryRow(ctx, text, args...)
+	}
 	prepared, err := p.statement(ctx, text)
 	switch {
 	case err != nil:
@@ -109,6 +120,10 @@ func (p *pool) row(ctx context.Context, text string, args ...any) scanner {
 
 // exec runs a statement, of which there are few, and returns how many rows it changed.
 func (p *pool) exec(ctx context.Context, text string, args ...any) (int64, error) {
+	if p.direct != nil {
+		tag, err := p.direct.Exec(ctx, text, args...)
+		return tag.RowsAffected(), err
+	}
 	prepared, err := p.statement(ctx, text)
 	if err != nil {
 		return 0, err
@@ -127,7 +142,11 @@ func (p *pool) exec(ctx context.Context, text string, args ...any) (int64, error
 
 // distrust closes the connections that nobody uses, after one of them has shown a database that cannot
 // serve: they may lead to one that is read-only, or gone.
-func (p *pool) distrust(error) {
+func (p *pool) distrust() {
+	if p.direct != nil {
+		p.direct.Reset()
+		return
+	}
 	p.db.SetMaxIdleConns(0)
 	p.db.SetMaxIdleConns(cap(p.places) + 1)
 }
@@ -137,7 +156,11 @@ func (p *pool) close() error {
 		_ = known.(*sql.Stmt).Close()
 		return true
 	})
-	return p.db.Close()
+	err := p.db.Close()
+	if p.direct != nil {
+		p.direct.Close()
+	}
+	return err
 }
 
 // isNetwork says whether an error is that of a connection.

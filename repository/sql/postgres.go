@@ -1,12 +1,14 @@
 package sql
 
 import (
-	"database/sql"
+	"context"
 	"errors"
+	"net"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"userapi/models"
@@ -14,10 +16,11 @@ import (
 
 // openPostgres makes the pool of PostgreSQL, or of what speaks its protocol.
 func (s *Store) openPostgres() error {
-	config, err := pgx.ParseConfig(s.options.DSN)
+	pooled, err := pgxpool.ParseConfig(s.options.DSN)
 	if err != nil {
 		return errors.New("the DSN cannot be read as that of PostgreSQL") // the driver's words may repeat it
 	}
+	config := pooled.ConnConfig
 	config.DefaultQueryExecMode = map[string]pgx.QueryExecMode{
 		Prepare: pgx.QueryExecModeCacheStatement, Describe: pgx.QueryExecModeCacheDescribe, Simple: pgx.QueryExecModeSimpleProtocol,
 	}[s.options.Statements]
@@ -27,8 +30,27 @@ func (s *Store) openPostgres() error {
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "userapi"
 	}
-	s.read.set(sql.OpenDB(paced{stdlib.GetConnector(*config), s.pace}), s.options.MaxConns, false)
-	s.write = pool{db: s.read.db, places: s.read.places}
+	dial := config.DialFunc
+	config.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if err := s.pace.recent(); err != nil {
+			return nil, err
+		}
+		conn, err := dial(ctx, network, addr)
+		if err != nil && ctx.Err() == nil {
+			s.pace.note(err)
+		}
+		return conn, err
+	}
+	pooled.MaxConns = int32(s.options.MaxConns) + 1 //nolint:gosec // the settings allow a thousand
+	pooled.MaxConnIdleTime = idleTime
+	direct, err := pgxpool.NewWithConfig(context.Background(), pooled)
+	if err != nil {
+		return errors.New("the DSN cannot be used for PostgreSQL")
+	}
+	s.read.set(stdlib.OpenDBFromPool(direct), s.options.MaxConns, false)
+	s.read.db.SetMaxIdleConns(0) // those are in the pool behind it
+	s.read.direct = direct
+	s.write = pool{db: s.read.db, direct: direct, places: s.read.places}
 	s.dialect = dialect{
 		name: Postgres, judge: judgePostgres, numbered: true, returning: true,
 		lock:     " FOR UPDATE",

@@ -157,9 +157,17 @@ func (s *Store) Close() error {
 	return err
 }
 
-// reads runs what reads, as one statement.
+// reads runs what only reads, and does so once more when the connection turns out to be none: a database
+// that was started anew has closed those that wait in the pool.
 func (s *Store) reads(ctx context.Context, do func(ctx context.Context) error) error {
-	return s.through(ctx, &s.read, do)
+	return s.through(ctx, &s.read, func(ctx context.Context) error {
+		err := do(ctx)
+		if err == nil || ctx.Err() != nil || s.dialect.judge(err) != away && !isNetwork(err) {
+			return err
+		}
+		s.read.distrust()
+		return do(ctx)
+	})
 }
 
 // through runs an operation on a connection of the pool, within the bounds of the store.
@@ -292,7 +300,7 @@ func (s *Store) translate(ctx context.Context, err error) error {
 	switch {
 	case errors.As(err, &given), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 	case errors.Is(err, sql.ErrConnDone), s.dialect.judge(err) == away, isNetwork(err):
-		s.read.distrust(err)
+		s.read.distrust()
 	case s.closed.Load():
 		return models.ErrUnavailable.Because(errClosed)
 	default:
