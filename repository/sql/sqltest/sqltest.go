@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -33,6 +34,7 @@ const (
 	requireVariable  = "TEST_REQUIRE_SERVICES"
 )
 
+//nolint:gochecknoglobals // no two databases of a process have the same number
 var number atomic.Int64
 
 // Options returns those of a store over an empty database that goes with the test. The schema may be
@@ -136,6 +138,21 @@ func Require(tb testing.TB, engine string) {
 	}
 }
 
+// Available returns the engines that can be had here, for tests that want as many of them as there are.
+func Available(tb testing.TB) []string {
+	tb.Helper()
+	return slices.DeleteFunc(Engines(), func(engine string) bool {
+		variable := map[string]string{sql.Postgres: postgresVariable, sql.MySQL: mysqlVariable}[engine]
+		if variable == "" || os.Getenv(variable) != "" {
+			return false
+		}
+		if os.Getenv(requireVariable) != "" {
+			Missing(tb, variable+" names no server")
+		}
+		return true
+	})
+}
+
 func server(tb testing.TB, variable string) string {
 	tb.Helper()
 	dsn := os.Getenv(variable)
@@ -160,7 +177,7 @@ func onServer(driver, dsn string, texts ...string) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	for _, text := range texts {
 		for attempt := 0; ; attempt++ {
 			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
