@@ -11,7 +11,6 @@ import (
 
 	"userapi/models"
 	"userapi/repository"
-	"userapi/repository/memory"
 	"userapi/repository/repotest"
 	"userapi/tests/testkit"
 )
@@ -154,7 +153,7 @@ func TestContract_3_Unavailable(t *testing.T) {
 	}
 	for says, cause := range causes {
 		t.Run(says, func(t *testing.T) {
-			faults := repotest.NewFaults(memory.New())
+			faults := repotest.NewFaults(testkit.NewStore(t, testkit.Options{}))
 			svc := testkit.New(t, testkit.Options{Repository: faults})
 			svc.Create(t, ada)
 			faults.At(repotest.Before, repotest.Any, 0, repotest.Fail(cause))
@@ -191,7 +190,7 @@ func TestContract_3_Unavailable(t *testing.T) {
 
 func TestContract_3_StoreThatHangs(t *testing.T) {
 	t.Parallel()
-	faults := repotest.NewFaults(memory.New())
+	faults := repotest.NewFaults(testkit.NewStore(t, testkit.Options{}))
 	svc := testkit.New(t, testkit.Options{Repository: faults})
 	hang := func(ctx context.Context, _ context.CancelFunc) error {
 		<-ctx.Done()
@@ -274,7 +273,7 @@ func TestContract_3_Internal(t *testing.T) {
 		})
 	}
 	t.Run("an unforeseen error of the store is 500 and says nothing", func(t *testing.T) {
-		faults := repotest.NewFaults(memory.New())
+		faults := repotest.NewFaults(testkit.NewStore(t, testkit.Options{}))
 		svc := testkit.New(t, testkit.Options{Repository: faults})
 		faults.At(repotest.Before, repotest.Any, 0, repotest.Fail(errors.New("pq: syntax error at or near SELECT (SQLSTATE 42601) in users.go:17")))
 		for _, answer := range []*testkit.Response{
@@ -288,7 +287,7 @@ func TestContract_3_Internal(t *testing.T) {
 
 func TestContract_3_CancelledByUs(t *testing.T) {
 	t.Parallel()
-	faults := repotest.NewFaults(memory.New())
+	faults := repotest.NewFaults(testkit.NewStore(t, testkit.Options{}))
 	svc := testkit.New(t, testkit.Options{Repository: faults})
 	faults.At(repotest.Before, repotest.Get, 0, repotest.Fail(fmt.Errorf("pool: %w", context.Canceled)))
 	// The client is there and waits: it did not go away, so something here gave up.

@@ -11,7 +11,6 @@ import (
 
 	"userapi/models"
 	"userapi/repository"
-	"userapi/repository/memory"
 	"userapi/repository/repotest"
 	"userapi/tests/testkit"
 )
@@ -20,7 +19,7 @@ import (
 // answer.
 func held(t *testing.T, moment repotest.Moment) (*testkit.Service, *repotest.Gate) {
 	t.Helper()
-	faults, gate := repotest.NewFaults(memory.New()), repotest.NewGate()
+	faults, gate := repotest.NewFaults(testkit.NewStore(t, testkit.Options{})), repotest.NewGate()
 	faults.At(moment, repotest.Batch, 1, gate.Hold)
 	return testkit.New(t, testkit.Options{Repository: faults}), gate
 }
@@ -132,7 +131,7 @@ func TestContract_3_KeyIsFreeAfterOutage(t *testing.T) {
 	} {
 		t.Run(says, func(t *testing.T) {
 			t.Parallel()
-			faults := repotest.NewFaults(memory.New())
+			faults := repotest.NewFaults(testkit.NewStore(t, testkit.Options{}))
 			svc := testkit.New(t, testkit.Options{Repository: faults})
 			batch := `{"operations":[{"op":"create","user":` + named(1, `"Eve"`) + `}]}`
 			faults.At(repotest.Before, repotest.Any, 0, c.action)

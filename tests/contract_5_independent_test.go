@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"userapi/models"
-	"userapi/repository/memory"
 	"userapi/repository/repotest"
 	"userapi/tests/testkit"
 )
@@ -150,7 +149,7 @@ func TestContract_5_Outage(t *testing.T) {
 	t.Parallel()
 	t.Run("a store that is away fails every batch as a whole, and a dry run", func(t *testing.T) {
 		t.Parallel()
-		faults := repotest.NewFaults(memory.New())
+		faults := repotest.NewFaults(testkit.NewStore(t, testkit.Options{}))
 		svc := people(t, testkit.Options{Repository: faults})
 		before := everybody(t, svc)
 		faults.At(repotest.Before, repotest.Any, 0, repotest.Fail(models.ErrUnavailable))
@@ -163,7 +162,7 @@ func TestContract_5_Outage(t *testing.T) {
 	t.Run("one that goes away in the middle has done all of an independent one or nothing", func(t *testing.T) {
 		t.Parallel()
 		operations := []string{opPatch(1, `{"age":1}`), opDelete(99), opDelete(2), opPatch(3, `{"age":3}`)}
-		faults := repotest.NewFaults(memory.New())
+		faults := repotest.NewFaults(testkit.NewStore(t, testkit.Options{}))
 		svc := people(t, testkit.Options{Repository: faults})
 		before := everybody(t, svc)
 		faults.At(repotest.Amid, repotest.Batch, 1, repotest.Fail(models.ErrUnavailable))
@@ -181,7 +180,7 @@ func TestContract_5_Outage(t *testing.T) {
 	})
 	t.Run("a client that goes away before its batch has run leaves everything as it was", func(t *testing.T) {
 		t.Parallel()
-		faults, gate := repotest.NewFaults(memory.New()), repotest.NewGate()
+		faults, gate := repotest.NewFaults(testkit.NewStore(t, testkit.Options{})), repotest.NewGate()
 		svc := people(t, testkit.Options{Repository: faults})
 		before := everybody(t, svc)
 		faults.At(repotest.Before, repotest.Batch, 1, gate.Hold)

@@ -4,17 +4,24 @@
 package tests
 
 import (
+	"fmt"
 	"os"
 	"testing"
 
 	"go.uber.org/goleak"
 
+	"userapi/repository/sql/sqltest"
 	"userapi/tests/testkit"
 )
 
 func TestMain(m *testing.M) {
+	end := sqltest.Reuse()
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		testkit.CleanUp()
+		if err := end(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
 		os.Exit(code)
 	}))
 }

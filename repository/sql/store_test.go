@@ -1,6 +1,8 @@
 package sql_test
 
 import (
+	"fmt"
+	"os"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -10,7 +12,16 @@ import (
 	"userapi/repository/sql/sqltest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	end := sqltest.Reuse()
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if err := end(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+		os.Exit(code)
+	}))
+}
 
 func TestStore(t *testing.T) {
 	for _, engine := range sqltest.Engines() {

@@ -28,15 +28,17 @@ import (
 )
 
 // Options says in what a service differs from the one that main builds of the default settings over
-// an empty memory store, which is what the zero Options stand for.
+// an empty store, which is what the zero Options stand for.
 type Options struct {
+	// Engine is that of the store: one of Engines, or what Engine returns if empty.
+	Engine string
 	// Repository is the store, which stays the caller's to close; repotest.Faults injects failures.
 	Repository repository.Store
 	// Users takes the place of the service for users and with it that of the rules.
 	Users handlers.UserService
 	// Answers is what is asked for the answers to requests with an idempotency key; the store if nil.
 	Answers repository.IdempotencyRepository
-	// Keys bounds what a memory store remembers of them; a bound of zero is that of the settings.
+	// Keys bounds what the store remembers of them; a bound of zero is that of the settings.
 	Keys memory.KeyLimits
 	// Now is the clock of users, of idempotency keys and of the access log.
 	Now func() time.Time
@@ -65,6 +67,8 @@ type Service struct {
 	Log *Log
 	// Lifecycle is the state that readiness tells.
 	Lifecycle *middleware.Lifecycle
+
+	store repository.Store
 }
 
 // New starts a service that ends with the test. It is put together as main does it, behind a plain
@@ -78,13 +82,7 @@ func New(tb testing.TB, options Options) *Service {
 	}
 	store := options.Repository
 	if store == nil {
-		limits, defaults := options.Keys, settings.Idempotency
-		store = memory.NewLimited(memory.KeyLimits{
-			Age:   cmp.Or(limits.Age, defaults.MaxAge),
-			Count: cmp.Or(limits.Count, defaults.MaxKeys),
-			Bytes: cmp.Or(limits.Bytes, defaults.MaxBytes),
-		}, now)
-		tb.Cleanup(func() { _ = store.Close() })
+		store = NewStore(tb, options)
 	}
 	users := options.Users
 	if users == nil {
@@ -99,7 +97,7 @@ func New(tb testing.TB, options Options) *Service {
 		key = make([]byte, 32)
 		_, _ = rand.Read(key)
 	}
-	service := &Service{Log: newLog(tb), Lifecycle: new(middleware.Lifecycle)}
+	service := &Service{Log: newLog(tb), Lifecycle: new(middleware.Lifecycle), store: store}
 	handler, err := handlers.New(handlers.Deps{
 		Users:                users,
 		Retries:              services.NewRetries(answers),

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -33,13 +34,15 @@ const (
 	requireVariable  = "TEST_REQUIRE_SERVICES"
 )
 
+//nolint:gochecknoglobals // no two databases of a process have the same number
 var number atomic.Int64
 
-// Options returns those of a store over an empty database that goes with the test.
+// Options returns those of a store over an empty database that goes with the test. The schema may be
+// there already.
 func Options(tb testing.TB, engine string) sql.Options {
 	tb.Helper()
 	return sql.Options{
-		Engine: engine, DSN: DSN(tb, engine), MaxConns: 8, MaxWait: 30 * time.Second, Timeout: time.Minute, Statements: sql.Prepare,
+		Engine: engine, DSN: lease(tb, engine), MaxConns: 8, MaxWait: 30 * time.Second, Timeout: time.Minute, Statements: sql.Prepare,
 		Normal: true, Keys: sql.KeyLimits{Age: 24 * time.Hour, Count: 100_000, Bytes: 1 << 26}, Now: time.Now,
 	}
 }
@@ -68,36 +71,86 @@ func Open(tb testing.TB, options sql.Options) *sql.Store {
 	return store
 }
 
-// DSN returns where an empty database is that goes with the test.
+// DSN returns where a database without a schema is that goes with the test.
 func DSN(tb testing.TB, engine string) string {
 	tb.Helper()
+	if engine == sql.SQLite {
+		return filepath.Join(tb.TempDir(), "users.db")
+	}
+	db := create(tb, engine)
+	tb.Cleanup(func() {
+		if err := db.drop(); err != nil {
+			tb.Errorf("a database cannot be removed: %v", err)
+		}
+	})
+	return db.dsn
+}
+
+// create makes a database on the server of the engine.
+func create(tb testing.TB, engine string) database {
+	tb.Helper()
+	var db database
+	var err error
 	name := fmt.Sprintf("userapi_test_%d_%d", os.Getpid(), number.Add(1))
 	switch engine {
 	case sql.Postgres:
 		server := server(tb, postgresVariable)
-		at, err := url.Parse(server)
-		if err != nil || at.Scheme == "" {
+		at, wrong := url.Parse(server)
+		if wrong != nil || at.Scheme == "" {
 			tb.Fatalf("%s must be a URL", postgresVariable)
 		}
-		// A schema is made sooner than a database; what the server offers to all stands in public.
-		onServer(tb, "pgx", server, "CREATE SCHEMA "+name, "DROP SCHEMA IF EXISTS "+name+" CASCADE")
 		query := at.Query()
 		query.Set("search_path", name+",public")
 		query.Set("deadlock_timeout", "20ms") // some tests are after deadlocks
 		at.RawQuery = query.Encode()
-		return at.String()
+		// A schema is made sooner than a database; what the server offers to all stands in public.
+		db.dsn = at.String()
+		db.drop = func() error { return onServer("pgx", server, "DROP SCHEMA IF EXISTS "+name+" CASCADE") }
+		err = onServer("pgx", server, "CREATE SCHEMA "+name)
 	case sql.MySQL:
 		server := server(tb, mysqlVariable)
-		config, err := mysql.ParseDSN(server)
-		if err != nil {
-			tb.Fatalf("%s: %v", mysqlVariable, err)
+		config, wrong := mysql.ParseDSN(server)
+		if wrong != nil {
+			tb.Fatalf("%s: %v", mysqlVariable, wrong)
 		}
-		onServer(tb, "mysql", server, "CREATE DATABASE "+name, "DROP DATABASE IF EXISTS "+name)
 		config.DBName = name
-		return config.FormatDSN()
+		db.dsn = config.FormatDSN()
+		db.drop = func() error { return onServer("mysql", server, "DROP DATABASE IF EXISTS "+name) }
+		err = onServer("mysql", server, "CREATE DATABASE "+name)
 	default:
-		return filepath.Join(tb.TempDir(), "users.db")
+		tb.Fatalf("there is no server of %q", engine)
 	}
+	if err != nil {
+		tb.Fatalf("%s: no database can be made: %v", engine, err)
+	}
+	return db
+}
+
+// Require skips a test that cannot run because nobody has named a server of the engine, or fails it where
+// all must be there.
+func Require(tb testing.TB, engine string) {
+	tb.Helper()
+	switch engine {
+	case sql.Postgres:
+		server(tb, postgresVariable)
+	case sql.MySQL:
+		server(tb, mysqlVariable)
+	}
+}
+
+// Available returns the engines that can be had here, for tests that want as many of them as there are.
+func Available(tb testing.TB) []string {
+	tb.Helper()
+	return slices.DeleteFunc(Engines(), func(engine string) bool {
+		variable := map[string]string{sql.Postgres: postgresVariable, sql.MySQL: mysqlVariable}[engine]
+		if variable == "" || os.Getenv(variable) != "" {
+			return false
+		}
+		if os.Getenv(requireVariable) != "" {
+			Missing(tb, variable+" names no server")
+		}
+		return true
+	})
 }
 
 func server(tb testing.TB, variable string) string {
@@ -118,30 +171,25 @@ func Missing(tb testing.TB, what string) {
 	tb.Skip(what)
 }
 
-// onServer runs a statement now and another when the test is over.
-func onServer(tb testing.TB, driver, dsn, now, later string) {
-	tb.Helper()
-	run := func(text string) error {
-		db, err := stdsql.Open(driver, dsn)
-		if err != nil {
-			return err
-		}
-		defer db.Close()
+// onServer runs statements.
+func onServer(driver, dsn string, texts ...string) error {
+	db, err := stdsql.Open(driver, dsn)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	for _, text := range texts {
 		for attempt := 0; ; attempt++ {
 			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 			_, err = db.ExecContext(ctx, text)
 			cancel()
-			if err == nil || attempt == 5 || !strings.Contains(err.Error(), "deadlock") {
+			if err == nil {
+				break
+			}
+			if attempt == 5 || !strings.Contains(err.Error(), "deadlock") {
 				return err
 			}
 		}
 	}
-	if err := run(now); err != nil {
-		tb.Fatalf("%s: %v", now, err)
-	}
-	tb.Cleanup(func() {
-		if err := run(later); err != nil {
-			tb.Errorf("%s: %v", later, err)
-		}
-	})
+	return nil
 }
