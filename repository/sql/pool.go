@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5"
 )
 
 // mostAttempts is how often a transaction is run when others are in its way.
@@ -35,9 +35,8 @@ type pool struct {
 	db      *sql.DB
 	places  chan struct{}
 	waiting atomic.Int64
-	// direct is the pool of pgx that db stands on, for the few statements that are run most: database/sql
-	// takes a quarter of their time.
-	direct *pgxpool.Pool
+	// direct says that the connections are those of pgx, which can be used past database/sql.
+	direct bool
 	// prepare keeps statements; without it each is sent as it is.
 	prepare  bool
 	prepared sync.Map // *sql.Stmt by text
@@ -105,8 +104,8 @@ func (f failed) Scan(...any) error { return f.err }
 
 // row runs a statement, of which there are few, and returns its first row.
 func (p *pool) row(ctx context.Context, text string, args ...any) scanner {
-	if p.direct != nil {
-		return p.direct.QueryRow(ctx, text, args...)
+	if p.direct {
+		return directRow{p, ctx, text, args}
 	}
 	prepared, err := p.statement(ctx, text)
 	switch {
@@ -120,9 +119,14 @@ func (p *pool) row(ctx context.Context, text string, args ...any) scanner {
 
 // exec runs a statement, of which there are few, and returns how many rows it changed.
 func (p *pool) exec(ctx context.Context, text string, args ...any) (int64, error) {
-	if p.direct != nil {
-		tag, err := p.direct.Exec(ctx, text, args...)
-		return tag.RowsAffected(), err
+	if p.direct {
+		var rows int64
+		err := p.directly(ctx, func(conn *pgx.Conn) error {
+			tag, err := conn.Exec(ctx, text, args...)
+			rows = tag.RowsAffected()
+			return err
+		})
+		return rows, err
 	}
 	prepared, err := p.statement(ctx, text)
 	if err != nil {
@@ -143,10 +147,6 @@ func (p *pool) exec(ctx context.Context, text string, args ...any) (int64, error
 // distrust closes the connections that nobody uses, after one of them has shown a database that cannot
 // serve: they may lead to one that is read-only, or gone.
 func (p *pool) distrust() {
-	if p.direct != nil {
-		p.direct.Reset()
-		return
-	}
 	p.db.SetMaxIdleConns(0)
 	p.db.SetMaxIdleConns(cap(p.places) + 1)
 }
@@ -156,11 +156,7 @@ func (p *pool) close() error {
 		_ = known.(*sql.Stmt).Close()
 		return true
 	})
-	err := p.db.Close()
-	if p.direct != nil {
-		p.direct.Close()
-	}
-	return err
+	return p.db.Close()
 }
 
 // isNetwork says whether an error is that of a connection.
