@@ -1,6 +1,7 @@
 package sql
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"embed"
@@ -146,7 +147,7 @@ func (s *Store) provider() (*goose.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	return goose.NewProvider(dialects[s.options.Engine], s.write.db, steps,
+	return goose.NewProvider(dialects[s.options.Engine], cmp.Or(s.slow, s.write.db), steps,
 		goose.WithLocker(locker), goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
 }
 

@@ -70,7 +70,8 @@ type Store struct {
 	dialect dialect
 	options Options
 	read    pool
-	write   pool // the same as read, but for SQLite
+	write   pool    // the same as read, but for SQLite
+	slow    *sql.DB // for migrations, where connections of write give up what takes long; else nil
 	pace    *pace
 
 	counters counters
@@ -114,7 +115,7 @@ var errClosed = errors.New("the store is closed")
 // is the business of Migrate. Its error is that of a DSN that the driver cannot read; it does not
 // repeat the DSN.
 func Open(options Options) (*Store, error) {
-	s := &Store{options: options, pace: newPace(options.Now)}
+	s := &Store{options: options, pace: new(pace)}
 	var err error
 	switch options.Engine {
 	case SQLite:
@@ -154,6 +155,9 @@ func (s *Store) Close() error {
 	if s.write.db != s.read.db {
 		err = errors.Join(err, s.write.close())
 	}
+	if s.slow != nil {
+		err = errors.Join(err, s.slow.Close())
+	}
 	return err
 }
 
@@ -177,7 +181,7 @@ func (s *Store) through(ctx context.Context, p *pool, do func(ctx context.Contex
 		return models.ErrUnavailable.Because(err)
 	}
 	defer p.leave()
-	return s.translate(ctx, do(limited))
+	return s.translate(ctx, s.uncrossed(limited, do))
 }
 
 // aside runs an operation of the store's own, which needs no place in the line.
@@ -187,7 +191,24 @@ func (s *Store) aside(ctx context.Context, do func(ctx context.Context) error) e
 	}
 	limited, cancel := context.WithTimeout(ctx, s.options.Timeout)
 	defer cancel()
-	return s.translate(ctx, do(limited))
+	return s.translate(ctx, s.uncrossed(limited, do))
+}
+
+// uncrossed runs what leaves nothing behind when it fails, again when others were in its way: a
+// transaction, or statements of which each may come twice.
+func (s *Store) uncrossed(ctx context.Context, do func(ctx context.Context) error) error {
+	for attempt := 1; ; attempt++ {
+		err := do(ctx)
+		var refused refusal
+		if err == nil || errors.As(err, &refused) || s.dialect.judge(err) != crossed {
+			return err
+		}
+		if attempt == mostAttempts || !s.pace.pause(ctx, attempt) {
+			s.counters.abandoned.Add(1)
+			return crossing{err}
+		}
+		s.counters.retries.Add(1)
+	}
 }
 
 func (s *Store) usable(ctx context.Context) error {
@@ -203,22 +224,7 @@ func (s *Store) usable(ctx context.Context) error {
 // transact runs do in a transaction, again when another one was in its way. What do returns with a
 // refusal around it is returned as it is, and nothing is written.
 func (s *Store) transact(ctx context.Context, do func(tx *transaction) error) error {
-	return s.through(ctx, &s.write, func(limited context.Context) error {
-		for attempt := 1; ; attempt++ {
-			err := s.attempt(limited, ctx, do)
-			var refused refusal
-			switch {
-			case err == nil || errors.As(err, &refused):
-				return err
-			case s.dialect.judge(err) != crossed:
-				return err
-			case attempt == mostAttempts || !s.pace.pause(limited, attempt):
-				s.counters.abandoned.Add(1)
-				return crossing{err}
-			}
-			s.counters.retries.Add(1)
-		}
-	})
+	return s.through(ctx, &s.write, func(limited context.Context) error { return s.attempt(limited, ctx, do) })
 }
 
 // attempt runs do in one transaction. caller is the context by which do is to judge whether it is still
@@ -232,7 +238,7 @@ func (s *Store) attempt(ctx, caller context.Context, do func(tx *transaction) er
 	done := false
 	defer func() {
 		if !done {
-			_ = inner.Rollback() // also when do panics; the connection goes when it fails
+			_ = bounded(ctx, inner.Rollback) // also when do panics; the connection goes when it fails
 		}
 	}()
 	if err := do(tx); err != nil {
@@ -245,7 +251,20 @@ func (s *Store) attempt(ctx, caller context.Context, do func(tx *transaction) er
 		return err
 	}
 	done = true
-	return inner.Commit()
+	return bounded(ctx, inner.Commit)
+}
+
+// bounded runs what knows no context: a driver may wait for the answer to a commit for as long as it
+// takes. What became of it is then unknown.
+func bounded(ctx context.Context, do func() error) error {
+	ended := make(chan error, 1)
+	go func() { ended <- do() }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // refusal is an error of the caller's own function, which gets it back as it is.
@@ -289,7 +308,8 @@ func (s *Store) translate(ctx context.Context, err error) error {
 	}
 	var given crossing
 	switch {
-	case errors.As(err, &given), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case errors.As(err, &given), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled),
+		errors.Is(err, sql.ErrTxDone): // it was undone when its time was over
 	case errors.Is(err, sql.ErrConnDone), s.dialect.judge(err) == away, isNetwork(err):
 		s.read.distrust(err)
 	case s.closed.Load():
