@@ -115,7 +115,7 @@ func TestProcess_ResetAtCommit(t *testing.T) {
 			t.Run(engine+", "+c.says, func(t *testing.T) {
 				proxy, start := through(t, engine)
 				p := start.Binary(t)
-				const create, key = `{"name":"Ada","email":"ada@example.com"}`, "Idempotency-Key: commit"
+				const create, key = ada, "Idempotency-Key: once"
 				p.Post(t, "/users/", `{"name":"Bob","email":"bob@example.com"}`, "Idempotency-Key: before").Want(http.StatusCreated)
 				var broken atomic.Int64
 				proxy.Watch(func(way testkit.Direction, piece []byte) testkit.Verdict {
