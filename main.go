@@ -18,7 +18,6 @@ import (
 
 	"userapi/config"
 	"userapi/middleware"
-	"userapi/models"
 )
 
 const (
@@ -102,23 +101,26 @@ func start(ctx context.Context, settings config.Config, signals <-chan os.Signal
 
 	service := &service{settings: settings, log: log, lifecycle: new(middleware.Lifecycle)}
 	server := newServer(settings, listener, &service.router, service.lifecycle, log)
-	look, cancel := context.WithTimeout(ctx, firstLook)
-	key, err := store.prepare(look)
-	cancel()
-	if err == nil {
-		err = service.open(store, key)
-	} else if errors.Is(err, models.ErrUnavailable) && !errors.As(err, new(unusableError)) {
-		err = service.open(closed(), make([]byte, 32))
+	preparing := store.begin(ctx)
+	defer preparing.end()
+	if key, err, done := preparing.look(firstLook); done {
+		if err == nil {
+			err = service.open(store, key)
+		}
+		if err != nil {
+			return err
+		}
+	} else {
+		if err := service.open(closed(), make([]byte, 32)); err != nil {
+			return err
+		}
 		server.opening = func(ctx context.Context) error {
-			key, err := store.await(ctx)
+			key, err := preparing.wait(ctx)
 			if err != nil {
 				return err
 			}
 			return service.open(store, key)
 		}
-	}
-	if err != nil {
-		return err
 	}
 	announce(listener.Addr(), settings, log)
 	return server.serve(ctx, signals)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -20,7 +21,8 @@ import (
 )
 
 const (
-	// firstLook is how long the start waits for the database before it goes on without.
+	// firstLook is how long the start waits for a database that is slow, or for a migration, before it
+	// goes on without.
 	firstLook = 3 * time.Second
 	// looksEvery is the longest pause between two looks for a database that is away.
 	looksEvery = time.Second
@@ -176,9 +178,55 @@ func (s *storage) cursorKey(ctx context.Context) ([]byte, error) {
 	return random()
 }
 
-// await prepares a database that was away, again and again until it is there. Its error is an
-// unusableError, or that of ctx.
-func (s *storage) await(ctx context.Context) ([]byte, error) {
+// preparation is a store on its way to be ready.
+type preparation struct {
+	end  func()        // gives it up, and returns when nothing of it is left
+	away chan struct{} // closed when the database is found not to be there
+	done chan struct{} // closed when key and err are
+	key  []byte
+	err  error
+}
+
+// begin prepares the store beside what its caller does, again and again until the database is there. It
+// ends with an unusableError, or that of ctx.
+func (s *storage) begin(ctx context.Context) *preparation {
+	ctx, cancel := context.WithCancel(ctx)
+	p := &preparation{away: make(chan struct{}), done: make(chan struct{})}
+	p.end = func() {
+		cancel()
+		<-p.done
+	}
+	go func() {
+		defer close(p.done)
+		p.key, p.err = s.await(ctx, sync.OnceFunc(func() { close(p.away) }))
+	}()
+	return p
+}
+
+// look waits for the store until the database is found away, but no longer than some time.
+func (p *preparation) look(longest time.Duration) (key []byte, err error, done bool) { //nolint:revive,staticcheck // done says whether there is an error
+	select {
+	case <-p.done:
+		return p.key, p.err, true
+	case <-p.away:
+	case <-time.After(longest):
+	}
+	return nil, nil, false
+}
+
+// wait waits for the store until ctx ends.
+func (p *preparation) wait(ctx context.Context) ([]byte, error) {
+	select {
+	case <-p.done:
+		return p.key, p.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// await prepares a database again and again until it is there, and says each time when it is away. Its
+// error is an unusableError, or that of ctx.
+func (s *storage) await(ctx context.Context, away func()) ([]byte, error) {
 	pause := looksEvery / 8
 	var told time.Time
 	for {
@@ -186,6 +234,7 @@ func (s *storage) await(ctx context.Context) ([]byte, error) {
 		if !errors.Is(err, models.ErrUnavailable) || errors.As(err, new(unusableError)) {
 			return key, err
 		}
+		away()
 		if now := time.Now(); now.Sub(told) >= complainsEvery {
 			s.log.Warn("the store is away; every request about users is answered 503 until it is there", zap.Error(err))
 			told = now

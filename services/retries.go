@@ -2,6 +2,8 @@ package services
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"userapi/models"
 	"userapi/repository"
@@ -23,7 +25,8 @@ func NewRetries(keys repository.IdempotencyRepository) *Retries { return &Retrie
 // models.ErrKeyReused, models.ErrRequestInProgress, the error of run, or that of the repository.
 //
 // What has begun under a key goes on when the client goes away, because its answer may be asked for:
-// run gets a context without cancellation.
+// run gets a context without cancellation. When the store is away, the answer hardly waits for the key to
+// be freed: who has waited for the store once is not to wait again.
 func (r *Retries) Do(
 	ctx context.Context, keep *models.Keep, run func(ctx context.Context) (models.Answer, error),
 ) (answer models.Answer, replayed bool, err error) {
@@ -36,10 +39,31 @@ func (r *Retries) Do(
 		if keep.Kept {
 			return
 		}
-		if released := r.keys.Release(ctx, keep.Key); err == nil {
+		if released := r.release(ctx, keep.Key, errors.Is(err, models.ErrUnavailable)); err == nil {
 			err = released
 		}
 	}()
 	answer, err = run(ctx)
 	return answer, false, err
+}
+
+// hardly is how long an answer waits for a store that was found away.
+const hardly = 200 * time.Millisecond
+
+// release frees a key. When the store is away, it goes on behind its caller's back; a key that stays
+// taken is free when the store takes its owner for gone.
+func (r *Retries) release(ctx context.Context, key string, away bool) error {
+	if !away {
+		return r.keys.Release(ctx, key)
+	}
+	released := make(chan error, 1)
+	go func() { released <- r.keys.Release(ctx, key) }()
+	timer := time.NewTimer(hardly)
+	defer timer.Stop()
+	select {
+	case err := <-released:
+		return err
+	case <-timer.C:
+		return nil
+	}
 }

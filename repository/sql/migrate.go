@@ -1,6 +1,7 @@
 package sql
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"embed"
@@ -54,7 +55,7 @@ func (s *Store) Migrate(ctx context.Context) (steps int, err error) {
 	if err == nil && s.options.Engine == Postgres {
 		s.indexTexts(ctx)
 	}
-	return len(results), err
+	return len(results), s.translate(ctx, err)
 }
 
 // CheckSchema returns nil when the schema is the one that this program knows, ErrSchemaOlder,
@@ -131,7 +132,10 @@ func (s *Store) provider() (*goose.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	const every, times = 1, 600 // seconds between two looks at the lock, and how many
+	const every = 250 * time.Millisecond // between two looks at the lock
+	const times = uint64(migrationBudget / every)
+	// Of an instance that died in the middle the others wait for the lease to end.
+	lease, beat := lock.WithTableLeaseDuration(10*time.Second), lock.WithTableHeartbeatInterval(2*time.Second)
 	var locker lock.Locker
 	dialects := map[string]database.Dialect{SQLite: goose.DialectSQLite3, Postgres: goose.DialectPostgres, MySQL: goose.DialectMySQL}
 	switch s.options.Engine {
@@ -139,14 +143,14 @@ func (s *Store) provider() (*goose.Provider, error) {
 		path, _, _ := strings.Cut(s.options.DSN, "?")
 		locker = &beside{path: path + "-migrating"}
 	case Postgres:
-		locker, err = lock.NewPostgresTableLocker(lock.WithTableLockTimeout(every, times))
+		locker, err = lock.NewPostgresTableLocker(lock.WithTableLockTimeout(every, times), lease, beat)
 	case MySQL:
-		locker, err = lock.NewMySQLTableLocker(lock.WithTableLockTimeout(every, times))
+		locker, err = lock.NewMySQLTableLocker(lock.WithTableLockTimeout(every, times), lease, beat)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return goose.NewProvider(dialects[s.options.Engine], s.write.db, steps,
+	return goose.NewProvider(dialects[s.options.Engine], cmp.Or(s.slow, s.write.db), steps,
 		goose.WithLocker(locker), goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
 }
 

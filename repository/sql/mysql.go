@@ -26,6 +26,18 @@ func (s *Store) openMySQL() error {
 		config.Params = map[string]string{}
 	}
 	config.Params["sql_mode"] = "'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
+	patient, err := mysql.NewConnector(config.Clone())
+	if err != nil {
+		return errors.New("the DSN cannot be used for MySQL")
+	}
+	s.slow = sql.OpenDB(patient)
+	s.slow.SetMaxIdleConns(0)
+	if config.ReadTimeout == 0 { // a commit has no other end on a connection of which nothing more is heard
+		config.ReadTimeout = s.options.Timeout
+	}
+	if config.WriteTimeout == 0 {
+		config.WriteTimeout = s.options.Timeout
+	}
 	connector, err := mysql.NewConnector(config)
 	if err != nil {
 		return errors.New("the DSN cannot be used for MySQL")

@@ -169,18 +169,18 @@ func isNetwork(err error) bool {
 
 // pace is how long to wait before something is tried again.
 type pace struct {
-	now func() time.Time
-
-	mu     sync.Mutex
-	failed time.Time // when the database was last found not to take connections
+	mu sync.Mutex
+	// err is why the database did not take the last connection, and failed when that was; nil while it
+	// takes them.
 	err    error
+	failed time.Time
+	// trying says that somebody looks whether it is back.
+	trying bool
 }
 
 // restAfterFailure is for how long no connection is tried after one has failed, so that an outage is
 // not met by a storm of attempts.
 const restAfterFailure = 100 * time.Millisecond
-
-func newPace(now func() time.Time) *pace { return &pace{now: now} }
 
 // pause waits before the next attempt, longer each time and by chance, and returns false when there is
 // no time left for it.
@@ -196,7 +196,8 @@ func (p *pace) pause(ctx context.Context, attempt int) bool {
 	}
 }
 
-// paced is a driver.Connector that rests after a failure: who asks meanwhile gets the failure again.
+// paced is a driver.Connector that rests after a failure, and then tries one connection at a time until
+// one succeeds. Who asks meanwhile gets the failure again.
 type paced struct {
 	driver.Connector
 	pace *pace
@@ -204,27 +205,34 @@ type paced struct {
 
 // Connect implements driver.Connector.
 func (c paced) Connect(ctx context.Context) (driver.Conn, error) {
-	if err := c.pace.recent(); err != nil {
+	if err := c.pace.begin(); err != nil {
 		return nil, err
 	}
 	conn, err := c.Connector.Connect(ctx)
-	if err != nil && ctx.Err() == nil {
-		c.pace.note(err)
-	}
+	c.pace.end(err, ctx.Err() != nil)
 	return conn, err
 }
 
-func (p *pace) recent() error {
+// begin returns nil when a connection may be tried.
+func (p *pace) begin() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.err != nil && time.Since(p.failed) < restAfterFailure {
+	if p.err != nil && (p.trying || time.Since(p.failed) < restAfterFailure) {
 		return p.err
 	}
+	p.trying = true
 	return nil
 }
 
-func (p *pace) note(err error) {
+// end notes what became of an attempt. One that its caller gave up says nothing of the database.
+func (p *pace) end(err error, givenUp bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.failed, p.err = time.Now(), err
+	p.trying = false
+	switch {
+	case err == nil:
+		p.err = nil
+	case !givenUp:
+		p.err, p.failed = err, time.Now()
+	}
 }

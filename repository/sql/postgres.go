@@ -72,7 +72,7 @@ func (r directRow) Scan(to ...any) error {
 func judgePostgres(err error) fate {
 	var failure *pgconn.PgError
 	var connecting *pgconn.ConnectError
-	if errors.As(err, &connecting) {
+	if errors.As(err, &connecting) || errors.Is(err, pgconn.ErrConnClosed) || pgconn.SafeToRetry(err) { // the last: nothing was sent
 		return away
 	}
 	if !errors.As(err, &failure) {

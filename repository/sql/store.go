@@ -70,7 +70,8 @@ type Store struct {
 	dialect dialect
 	options Options
 	read    pool
-	write   pool // the same as read, but for SQLite
+	write   pool    // the same as read, but for SQLite
+	slow    *sql.DB // for migrations, where connections of write give up what takes long; else nil
 	pace    *pace
 
 	counters counters
@@ -114,7 +115,7 @@ var errClosed = errors.New("the store is closed")
 // is the business of Migrate. Its error is that of a DSN that the driver cannot read; it does not
 // repeat the DSN.
 func Open(options Options) (*Store, error) {
-	s := &Store{options: options, pace: newPace(options.Now)}
+	s := &Store{options: options, pace: new(pace)}
 	var err error
 	switch options.Engine {
 	case SQLite:
@@ -153,6 +154,9 @@ func (s *Store) Close() error {
 	err := s.read.close()
 	if s.write.db != s.read.db {
 		err = errors.Join(err, s.write.close())
+	}
+	if s.slow != nil {
+		err = errors.Join(err, s.slow.Close())
 	}
 	return err
 }
@@ -241,7 +245,7 @@ func (s *Store) attempt(ctx, caller context.Context, do func(tx *transaction) er
 	done := false
 	defer func() {
 		if !done {
-			_ = inner.Rollback() // also when do panics; the connection goes when it fails
+			_ = bounded(ctx, inner.Rollback) // also when do panics; the connection goes when it fails
 		}
 	}()
 	if err := do(tx); err != nil {
@@ -254,7 +258,20 @@ func (s *Store) attempt(ctx, caller context.Context, do func(tx *transaction) er
 		return err
 	}
 	done = true
-	return inner.Commit()
+	return bounded(ctx, inner.Commit)
+}
+
+// bounded runs what knows no context: a driver may wait for the answer to a commit for as long as it
+// takes. What became of it is then unknown.
+func bounded(ctx context.Context, do func() error) error {
+	ended := make(chan error, 1)
+	go func() { ended <- do() }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // refusal is an error of the caller's own function, which gets it back as it is.
@@ -298,7 +315,8 @@ func (s *Store) translate(ctx context.Context, err error) error {
 	}
 	var given crossing
 	switch {
-	case errors.As(err, &given), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case errors.As(err, &given), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled),
+		errors.Is(err, sql.ErrTxDone): // it was undone when its time was over
 	case errors.Is(err, sql.ErrConnDone), s.dialect.judge(err) == away, isNetwork(err):
 		s.read.distrust()
 	case s.closed.Load():

@@ -86,12 +86,23 @@ type Process struct {
 // test if it is still there.
 func (s Start) Binary(tb testing.TB) *Process {
 	tb.Helper()
-	p := s.launch(tb, append([]string{"--addr", "127.0.0.1:0"}, s.Args...))
-	if s.Stdout != nil {
-		return p
+	p := s.Launch(tb)
+	if s.Stdout == nil {
+		p.Listening(tb)
 	}
-	p.attach(tb, p.Log.Await(tb, "the process to listen", func(entry Entry) bool { return entry.Text("msg") == "listening" }).Text("url"))
 	return p
+}
+
+// Launch is Binary without the wait: the process has no client until Listening.
+func (s Start) Launch(tb testing.TB) *Process {
+	tb.Helper()
+	return s.launch(tb, append([]string{"--addr", "127.0.0.1:0"}, s.Args...))
+}
+
+// Listening waits until a process that was launched listens, and makes its client.
+func (p *Process) Listening(tb testing.TB) {
+	tb.Helper()
+	p.attach(tb, p.Log.Await(tb, "the process to listen", func(entry Entry) bool { return entry.Text("msg") == "listening" }).Text("url"))
 }
 
 // Attach waits until a process that was started with a Stdout of the test's answers at the URL, and
@@ -148,6 +159,9 @@ func (s Start) launch(tb testing.TB, args []string) *Process {
 	tb.Cleanup(func() {
 		_ = p.command.Process.Kill()
 		<-p.ended
+		if text := p.Stderr(); tb.Failed() && text != "" {
+			tb.Logf("standard error of the process, which ended with %d: %s", p.code, text)
+		}
 	})
 	return p
 }
