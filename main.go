@@ -102,15 +102,15 @@ func start(ctx context.Context, settings config.Config, signals <-chan os.Signal
 
 	service := &service{settings: settings, log: log, lifecycle: new(middleware.Lifecycle)}
 	server := newServer(settings, listener, &service.router, service.lifecycle, log)
-	look, cancel := context.WithTimeout(ctx, firstLook)
-	key, err := store.prepare(look)
-	cancel()
+	first := store.begin(ctx)
+	defer first.end()
+	key, err := first.look(firstLook)
 	if err == nil {
 		err = service.open(store, key)
 	} else if errors.Is(err, models.ErrUnavailable) && !errors.As(err, new(unusableError)) {
 		err = service.open(closed(), make([]byte, 32))
 		server.opening = func(ctx context.Context) error {
-			key, err := store.await(ctx)
+			key, err := store.await(ctx, first)
 			if err != nil {
 				return err
 			}

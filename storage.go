@@ -164,25 +164,70 @@ func (s *storage) cursorKey(ctx context.Context) ([]byte, error) {
 	if err != nil || key != nil {
 		return key, err
 	}
-	random := func() ([]byte, error) {
-		made := make([]byte, 32)
-		_, err := rand.Read(made)
-		return made, err
-	}
+	made := func() ([]byte, error) { return random(32) }
 	if s.database != nil {
-		return s.database.Setting(ctx, "cursor.key", random)
+		return s.database.Setting(ctx, "cursor.key", made)
 	}
 	s.log.Info("cursors are sealed with a random key and end with this process; set cursor.key to keep them")
-	return random()
+	return made()
 }
 
-// await prepares a database that was away, again and again until it is there. Its error is an
-// unusableError, or that of ctx.
-func (s *storage) await(ctx context.Context) ([]byte, error) {
+func random(octets int) ([]byte, error) {
+	made := make([]byte, octets)
+	_, err := rand.Read(made)
+	return made, err
+}
+
+// attempt is a preparation under way. The start does not wait for its end: another instance may be at
+// the schema for minutes, and to break off a step leaves it half done where the engine cannot undo one.
+type attempt struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+	key    []byte
+	err    error
+}
+
+// begin begins to prepare.
+func (s *storage) begin(ctx context.Context) *attempt {
+	ctx, cancel := context.WithCancel(ctx)
+	a := &attempt{cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(a.done)
+		a.key, a.err = s.prepare(ctx)
+	}()
+	return a
+}
+
+var errStarting = errors.New("the store is still being prepared")
+
+// look returns what came of the attempt, or models.ErrUnavailable while that is not known for so long.
+func (a *attempt) look(longest time.Duration) ([]byte, error) {
+	select {
+	case <-a.done:
+		return a.key, a.err
+	case <-time.After(longest):
+		return nil, models.ErrUnavailable.Because(errStarting)
+	}
+}
+
+// end breaks the attempt off, if it has not ended.
+func (a *attempt) end() {
+	a.cancel()
+	<-a.done
+}
+
+// await returns what came of an attempt that took long, and prepares a database that was away, again
+// and again until it is there. Its error is an unusableError, or that of ctx.
+func (s *storage) await(ctx context.Context, first *attempt) ([]byte, error) {
+	s.log.Info("the store is not there yet, or its schema is being brought up to date; until then the service is not ready")
+	select {
+	case <-first.done:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	pause := looksEvery / 8
 	var told time.Time
-	for {
-		key, err := s.prepare(ctx)
+	for key, err := first.key, first.err; ; key, err = s.prepare(ctx) {
 		if !errors.Is(err, models.ErrUnavailable) || errors.As(err, new(unusableError)) {
 			return key, err
 		}

@@ -39,9 +39,9 @@ func (s *Store) Migrate(ctx context.Context) (steps int, err error) {
 	if err := s.reachable(ctx); err != nil {
 		return 0, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, migrationBudget)
+	limited, cancel := context.WithTimeout(ctx, migrationBudget)
 	defer cancel()
-	current, err := s.version(ctx)
+	current, err := s.version(limited)
 	switch newest := newestVersion(provider); {
 	case err != nil:
 		return 0, err
@@ -50,11 +50,11 @@ func (s *Store) Migrate(ctx context.Context) (steps int, err error) {
 	case current == newest:
 		return 0, nil
 	}
-	results, err := provider.Up(ctx)
+	results, err := provider.Up(limited)
 	if err == nil && s.options.Engine == Postgres {
-		s.indexTexts(ctx)
+		s.indexTexts(limited)
 	}
-	return len(results), err
+	return len(results), s.translate(ctx, err)
 }
 
 // CheckSchema returns nil when the schema is the one that this program knows, ErrSchemaOlder,
@@ -131,7 +131,8 @@ func (s *Store) provider() (*goose.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	const every, times = 1, 600 // seconds between two looks at the lock, and how many
+	const every = 250 * time.Millisecond // between two looks at the lock
+	const times = uint64(migrationBudget / every)
 	var locker lock.Locker
 	dialects := map[string]database.Dialect{SQLite: goose.DialectSQLite3, Postgres: goose.DialectPostgres, MySQL: goose.DialectMySQL}
 	switch s.options.Engine {
