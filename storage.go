@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -112,7 +113,7 @@ func (s *storage) prepare(ctx context.Context) (key []byte, err error) {
 		key, err = s.cursorKey(ctx)
 	}
 	if err == nil {
-		err = s.cache() //nolint:contextcheck // what it starts ends with the store
+		err = s.cache(ctx)
 	}
 	if err != nil && (!errors.Is(err, models.ErrUnavailable) || sql.Misconfigured(err)) {
 		err = unusable(err)
@@ -124,13 +125,20 @@ func (s *storage) prepare(ctx context.Context) (key []byte, err error) {
 var errCache = errors.New("the cache cannot be used")
 
 // cache puts the cache that the settings name in front of the database, whose schema is there by now.
-func (s *storage) cache() error {
+func (s *storage) cache(ctx context.Context) error {
 	wanted := s.settings.Cache
 	if wanted.Redis == "" && wanted.Local == 0 {
 		return nil
 	}
-	front, err := cached.New(s.database, cached.Options{
-		Local: wanted.Local, Redis: wanted.Redis.Reveal(), Coordinator: s.database, TTL: wanted.TTL, Timeout: wanted.Timeout,
+	// Each database has a name of its own in Redis, which the instances over it share, so that services
+	// with other users can have the same Redis.
+	name, err := s.database.Setting(ctx, "cache.name", func() ([]byte, error) { return random(8) })
+	if err != nil {
+		return err
+	}
+	front, err := cached.New(s.database, cached.Options{ //nolint:contextcheck // it outlives the start
+		Local: wanted.Local, Redis: wanted.Redis.Reveal(), Prefix: "userapi:" + hex.EncodeToString(name),
+		Coordinator: s.database, TTL: wanted.TTL, Timeout: wanted.Timeout,
 		WriteTimeout: s.settings.Storage.Timeout,
 		Away: func(err error) {
 			if err == nil {
@@ -166,16 +174,18 @@ func (s *storage) cursorKey(ctx context.Context) ([]byte, error) {
 	if err != nil || key != nil {
 		return key, err
 	}
-	random := func() ([]byte, error) {
-		made := make([]byte, 32)
-		_, err := rand.Read(made)
-		return made, err
-	}
+	made := func() ([]byte, error) { return random(32) }
 	if s.database != nil {
-		return s.database.Setting(ctx, "cursor.key", random)
+		return s.database.Setting(ctx, "cursor.key", made)
 	}
 	s.log.Info("cursors are sealed with a random key and end with this process; set cursor.key to keep them")
-	return random()
+	return made()
+}
+
+func random(octets int) ([]byte, error) {
+	made := make([]byte, octets)
+	_, err := rand.Read(made)
+	return made, err
 }
 
 // preparation is a store on its way to be ready.

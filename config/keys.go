@@ -151,7 +151,7 @@ func keys() []key {
 		},
 		{
 			name: "cursor.key", rule: cursorKey(), secret: true,
-			meaning: "secret that seals the cursors of lists; if empty, a random one per start",
+			meaning: "secret that seals the cursors of lists; if empty, one kept in the store",
 		},
 		{
 			name: "cursor.key_file", rule: path(),

@@ -40,9 +40,9 @@ func (s *Store) Migrate(ctx context.Context) (steps int, err error) {
 	if err := s.reachable(ctx); err != nil {
 		return 0, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, migrationBudget)
+	limited, cancel := context.WithTimeout(ctx, migrationBudget)
 	defer cancel()
-	current, err := s.version(ctx)
+	current, err := s.version(limited)
 	switch newest := newestVersion(provider); {
 	case err != nil:
 		return 0, err
@@ -51,9 +51,9 @@ func (s *Store) Migrate(ctx context.Context) (steps int, err error) {
 	case current == newest:
 		return 0, nil
 	}
-	results, err := provider.Up(ctx)
+	results, err := provider.Up(limited)
 	if err == nil && s.options.Engine == Postgres {
-		s.indexTexts(ctx)
+		s.indexTexts(limited)
 	}
 	return len(results), s.translate(ctx, err)
 }
