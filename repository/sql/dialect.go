@@ -17,6 +17,8 @@ type dialect struct {
 	judge func(err error) fate
 	// isolation is that of transactions; nil is the engine's own.
 	isolation *sql.TxOptions
+	// inside says that the engine is in this process.
+	inside bool
 	// numbered says that parameters are $1, $2 and so on, not question marks.
 	numbered bool
 	// lock ends a statement that keeps others from the rows that it reads; empty where a transaction has

@@ -31,7 +31,7 @@ func (s *Store) openSQLite() error {
 	s.write.set(sql.OpenDB(fileConnector{write}), 1, true)
 	s.read.set(sql.OpenDB(fileConnector{read}), s.options.MaxConns, true)
 	s.dialect = dialect{
-		name: SQLite, judge: judgeSQLite, returning: true,
+		name: SQLite, judge: judgeSQLite, inside: true, returning: true,
 		parked:   "'parked ' || id",
 		micros:   "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
 		keep:     " ON CONFLICT DO NOTHING",

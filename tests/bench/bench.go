@@ -43,6 +43,8 @@ type bench struct {
 	foreign time.Duration // CPU time that other programs took while wrk ran
 	driven  time.Duration // how long wrk ran, by the clock
 	runs    int           // numbers the runs of "create", so that no address comes twice
+
+	drops []func() error // what this run has made on servers that it did not start
 }
 
 type part struct {
@@ -61,6 +63,11 @@ func parts() []part {
 		{"pages", (*bench).measurePages},
 		{"search", (*bench).measureSearch},
 		{"writers", (*bench).measureWriters},
+		{"postgres", (*bench).measurePostgres},
+		{"mysql", (*bench).measureMySQL},
+		{"sqlite", (*bench).measureSQLite},
+		{"cache", (*bench).measureCache},
+		{"growth-sql", (*bench).measureGrowthSQL},
 	}
 }
 
@@ -134,10 +141,15 @@ func (b *bench) build(ctx context.Context) error {
 	return nil
 }
 
-// close ends what is still running and removes every file of the run.
+// close ends what is still running and removes every file of the run, and every database.
 func (b *bench) close() {
 	for _, p := range b.started {
 		b.stop(p)
+	}
+	for _, drop := range b.drops {
+		if err := drop(); err != nil {
+			b.say("on a server something stays behind: %v", err)
+		}
 	}
 	if err := os.RemoveAll(b.dir); err != nil {
 		b.say("scratch folder stays behind: %v", err)

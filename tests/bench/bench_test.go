@@ -168,7 +168,7 @@ func TestReport(t *testing.T) {
 func TestParseFlags(t *testing.T) {
 	t.Run("quick lowers what takes long", func(t *testing.T) {
 		opt, err := parseFlags([]string{"-quick"}, io.Discard)
-		if err != nil || opt.rounds != 2 || opt.seconds != 1 || opt.size != 100_000 || opt.brief != 100*time.Millisecond || opt.warmup != 0 {
+		if err != nil || opt.rounds != 1 || opt.seconds != 1 || opt.size != 100_000 || opt.brief != 100*time.Millisecond || opt.warmup != 0 {
 			t.Errorf("options %+v, %v", opt, err)
 		}
 	})

@@ -38,12 +38,17 @@ func (b *bench) growthRow(ctx context.Context, name string, small, large *proces
 }
 
 func (b *bench) addGrowth(name string, outs [][]outcome, err error) {
-	r := row{name: fmt.Sprintf("%s, %d users / %d", name, b.opt.size, b.opt.users), unit: asRatio, goal: atMost(1.3), err: err}
+	b.addCost(name, b.opt.users, atMost(1.3), outs, err)
+}
+
+// addCost reports how many times dearer an answer is in the large store than in one of fewer users.
+func (b *bench) addCost(name string, fewer int, g *goal, outs [][]outcome, err error) {
+	r := row{name: fmt.Sprintf("%s, %d users / %d", name, b.opt.size, fewer), unit: asRatio, goal: g, err: err}
 	if err == nil {
 		r.values = ratios(outs[0], outs[1]) // Cost is the inverse of the rate: small over large.
 		r.note = fmt.Sprintf("of median latencies %.2f, of CPU per request %.2f",
 			median(latencies(outs[1]))/median(latencies(outs[0])), median(costs(outs[1]))/median(costs(outs[0])))
-		b.report.context(name, []string{strconv.Itoa(b.opt.users), strconv.Itoa(b.opt.size)}, outs)
+		b.report.context(name, []string{strconv.Itoa(fewer), strconv.Itoa(b.opt.size)}, outs)
 	}
 	b.report.add(r)
 }

@@ -34,6 +34,7 @@ type options struct {
 	seconds int
 	users   int
 	size    int
+	stock   int
 	starts  int
 	warmup  int // seconds of load before a row is measured
 	// brief is the length of a run in the parts that have many rows. Many short runs in turn tell more
@@ -94,13 +95,14 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	fs.IntVar(&opt.seconds, "seconds", 2, "`seconds` of load per server and round")
 	fs.IntVar(&opt.users, "users", 1000, "`users` in the store for the rows against the baselines")
 	fs.IntVar(&opt.size, "size", 1_000_000, "`users` in the large store of the rows about size")
+	fs.IntVar(&opt.stock, "stock", 100_000, "`users` in the databases of the rows about engines")
 	fs.IntVar(&opt.starts, "starts", 15, "`starts` to take the median start from")
-	fs.BoolVar(&quick, "quick", false, "a look in about a minute: 2 rounds of 1 s at most, 100000 users, 5 starts, no warm-up")
+	fs.BoolVar(&quick, "quick", false, "a look in about a minute: 1 round of 1 s at most, 100000 users, 10000 in databases, 5 starts, no warm-up")
 	fs.StringVar(&only, "only", strings.Join(partNames(), ","), "comma list of the `parts` to measure")
 	fs.StringVar(&opt.service, "service", "", "measure this `binary` instead of building the service")
 	fs.BoolVar(&opt.markdown, "markdown", false, "print Markdown tables")
 	fs.BoolVar(&opt.strict, "strict", false, "exit 1 when a goal is missed")
-	fs.DurationVar(&opt.timeout, "timeout", 20*time.Minute, "end everything after this `duration`")
+	fs.DurationVar(&opt.timeout, "timeout", 40*time.Minute, "end everything after this `duration`")
 	if err := fs.Parse(args); err != nil {
 		return options{}, err
 	}
@@ -126,7 +128,7 @@ func (o *options) hurry(fs *flag.FlagSet) {
 		name   string
 		option *int
 		value  int
-	}{{"rounds", &o.rounds, 2}, {"seconds", &o.seconds, 1}, {"size", &o.size, 100_000}, {"starts", &o.starts, 5}}
+	}{{"rounds", &o.rounds, 1}, {"seconds", &o.seconds, 1}, {"size", &o.size, 100_000}, {"stock", &o.stock, 10_000}, {"starts", &o.starts, 5}}
 	for _, q := range quick {
 		if !set[q.name] {
 			*q.option = q.value
@@ -145,8 +147,8 @@ func (o options) validate(extra int) error {
 		return errors.New("no arguments are expected, only flags")
 	case o.rounds < 1 || o.seconds < 1 || o.starts < 1:
 		return errors.New("-rounds, -seconds and -starts must be at least 1")
-	case o.users < fewestUsers || o.size < o.users:
-		return fmt.Errorf("-users must be at least %d, and -size at least -users", fewestUsers)
+	case o.users < fewestUsers || o.size < o.users || o.stock < fewestUsers:
+		return fmt.Errorf("-users and -stock must be at least %d, and -size at least -users", fewestUsers)
 	}
 	return nil
 }

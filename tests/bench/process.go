@@ -33,6 +33,7 @@ type process struct {
 	idle    int64 // resident bytes then
 	answers int64 // requests that it is known to have answered
 	users   int64 // users that it has acknowledged
+	outside bool  // that an engine of its own works for it, whose CPU time is not its own
 	stopped bool
 }
 
@@ -42,6 +43,9 @@ type launch struct {
 	binary string
 	ready  string
 	args   []string
+	env    []string // settings
+	// outside says that a database works for it in a process of its own.
+	outside bool
 }
 
 func (b *bench) launchService() launch {
@@ -75,7 +79,7 @@ func (b *bench) attempt(ctx context.Context, l launch) (*process, error) {
 		return nil, err
 	}
 	p := &process{
-		name: l.name, addr: addr, exited: make(chan struct{}),
+		name: l.name, addr: addr, exited: make(chan struct{}), outside: l.outside,
 		log: filepath.Join(dir, "stdout"), errors: filepath.Join(dir, "stderr"),
 	}
 	stdout, outErr := os.OpenFile(p.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
@@ -89,7 +93,7 @@ func (b *bench) attempt(ctx context.Context, l launch) (*process, error) {
 	// The command is not bound to ctx: stop ends it, gracefully first, so that the log is whole.
 	p.cmd = exec.Command(l.binary, append([]string{"--addr", addr}, l.args...)...)
 	p.cmd.Dir = dir // without a config.yaml: the defaults are what is measured
-	p.cmd.Env = plainEnv()
+	p.cmd.Env = append(plainEnv(), l.env...)
 	p.cmd.Stdout, p.cmd.Stderr = stdout, stderr
 	begin := time.Now()
 	if err := p.cmd.Start(); err != nil {

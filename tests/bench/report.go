@@ -36,6 +36,7 @@ func (g goal) reached(value float64) bool {
 
 func asRatio(v float64) string     { return fmt.Sprintf("%.2f", v) }
 func asBytes(v float64) string     { return fmt.Sprintf("%.0f B", v) }
+func asRate(v float64) string      { return fmt.Sprintf("%.0f/s", v) }
 func asMillis(v float64) string    { return fmt.Sprintf("%.1f ms", v) }
 func asLatency(v float64) string   { return fmt.Sprintf("%.2f ms", v) }
 func asMegabytes(v float64) string { return fmt.Sprintf("%.1f MB", v/1e6) }
@@ -102,7 +103,7 @@ func (r *report) context(name string, servers []string, outs [][]outcome) {
 		}
 		r.contexts = append(r.contexts, []string{
 			name, server, fmt.Sprintf("%.0f", median(rates)),
-			fmt.Sprintf("%.0f us", median(latencies(outs[i]))), fmt.Sprintf("%.1f ms", float64(p99)/1e3),
+			unlessZero("%.0f us", median(latencies(outs[i]))), unlessZero("%.1f ms", float64(p99)/1e3),
 			unlessZero("%.1f us", median(costs(outs[i]))), unlessZero("%.0f %%", median(busy)),
 			fmt.Sprint(answers),
 		})

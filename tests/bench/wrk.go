@@ -41,6 +41,7 @@ type outcome struct {
 
 	server    time.Duration // CPU time of the server during the run
 	generator time.Duration // CPU time of wrk, or of this program where it sends the load itself
+	others    time.Duration // CPU time of the rest of the machine, a database included
 }
 
 func (o outcome) rate() float64 { return float64(o.Requests) / (float64(o.Micros) / 1e6) }
@@ -119,8 +120,11 @@ func (b *bench) metered(p *process, run func() (outcome, error)) (outcome, error
 		return outcome{}, err
 	}
 	out.server = after - before
-	b.foreign += busyAfter - busyBefore - out.server - out.generator
-	b.driven += time.Duration(out.Micros) * time.Microsecond
+	out.others = busyAfter - busyBefore - out.server - out.generator
+	if !p.outside {
+		b.foreign += out.others
+		b.driven += time.Duration(out.Micros) * time.Microsecond
+	}
 	return out, nil
 }
 
