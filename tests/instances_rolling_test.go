@@ -29,8 +29,8 @@ type traffic struct {
 	gone     []int64
 }
 
-// begin starts clients that work, at some pace, until end.
-func begin(t *testing.T, client *testkit.Client, workers int) *traffic {
+// beginTraffic starts clients that work, at some pace, until end.
+func beginTraffic(t *testing.T, client *testkit.Client, workers int) *traffic {
 	tr := &traffic{t: t, client: client, stop: make(chan struct{}), users: map[int64]testkit.User{}}
 	for n := range workers {
 		tr.workers.Go(func() {
@@ -152,7 +152,7 @@ func TestInstances_RollingRestart(t *testing.T) {
 	t.Parallel()
 	const rounds = 2
 	f := newFleet(t, 3, sharedRedis(t))
-	tr := begin(t, testkit.At(t, testkit.Balance(t, f.addrs...)), 6)
+	tr := beginTraffic(t, testkit.At(t, testkit.Balance(t, f.addrs...)), 6)
 	await(t, "the load", func() bool { return tr.answered.Load() > 200 })
 	for round := range rounds {
 		for n := range f.instances {
