@@ -70,15 +70,15 @@ func (f *fleet) anywhere(t *testing.T) *testkit.Client {
 	return testkit.At(t, urls...)
 }
 
-// patience is how long a test waits for what takes some seconds on a machine that has nothing else to do.
-const patience = 60 * time.Second
+// longWait is how long a test waits for what takes some seconds on a machine that has nothing else to do.
+const longWait = 60 * time.Second
 
 // await waits until something holds.
 func await(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !holds(); <-time.After(5 * time.Millisecond) {
+	for deadline := time.Now().Add(longWait); !holds(); <-time.After(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited %v for %s", patience, what)
+			t.Fatalf("waited %v for %s", longWait, what)
 		}
 	}
 }
