@@ -214,7 +214,7 @@ func (s *storage) begin(ctx context.Context) *preparation {
 }
 
 // look waits for the store until the database is found away, but no longer than some time.
-func (p *preparation) look(longest time.Duration) (key []byte, err error, done bool) { //nolint:revive,staticcheck // done says whether there is an error
+func (p *preparation) look(longest time.Duration) (key []byte, err error, done bool) {
 	select {
 	case <-p.done:
 		return p.key, p.err, true

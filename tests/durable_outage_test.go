@@ -30,7 +30,6 @@ func onPostgres(dsn string, settings ...string) testkit.Start {
 type outage struct {
 	*book
 	p       *testkit.Process
-	away    atomic.Bool // the database is surely away
 	stopped atomic.Bool
 	working *sync.WaitGroup
 

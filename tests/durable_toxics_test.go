@@ -66,6 +66,7 @@ func TestProcess_Toxics(t *testing.T) {
 	}
 	for _, engine := range servers {
 		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
 			proxy, start := through(t, engine)
 			p := start.Binary(t)
 			o := begin(t, p)

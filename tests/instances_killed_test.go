@@ -34,9 +34,9 @@ func TestInstances_Killed(t *testing.T) {
 			}
 		})
 	}
-	await(t, "the load", func() bool { return made.Load() > workers*each/4 })
+	awaitLong(t, "the load", func() bool { return made.Load() > workers*each/4 })
 	f.instances[1].Kill()
-	await(t, "the others to go on", func() bool { return made.Load() > workers*each/2 })
+	awaitLong(t, "the others to go on", func() bool { return made.Load() > workers*each/2 })
 	f.restart(t, 1)
 	all.Wait()
 	seen := map[string]int{}

@@ -102,7 +102,7 @@ func (s *storm) more(calls int) {
 		return len(s.history)
 	}
 	until := count() + calls
-	await(s.t, "the storm to go on", func() bool { return count() >= until })
+	awaitLong(s.t, "the storm to go on", func() bool { return count() >= until })
 }
 
 // judge asks whether what all have heard can be told as one thing after the other.
@@ -154,7 +154,7 @@ func TestInstances_Linearizable(t *testing.T) {
 	for address := range s.ids {
 		s.ids[address] = s.call(0, s.instances[0], call{method: http.MethodPost, address: address, name: "name 0"}, "").user.id
 	}
-	await(t, "the cache to be served", func() bool { return ripe(t, admin) > 0 })
+	awaitLong(t, "the cache to be served", func() bool { return ripe(t, admin) > 0 })
 	for client := range 6 {
 		s.clients.Go(func() { s.rage(client) })
 	}
@@ -165,7 +165,7 @@ func TestInstances_Linearizable(t *testing.T) {
 	s.more(300)
 	before := ripe(t, admin)
 	harm(t, s, server, cables)
-	await(t, "the cache to be served again", func() bool { return ripe(t, admin) > before })
+	awaitLong(t, "the cache to be served again", func() bool { return ripe(t, admin) > before })
 	s.more(500)
 	close(s.stop)
 	s.clients.Wait()

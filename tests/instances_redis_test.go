@@ -28,7 +28,7 @@ func TestInstances_OtherUsers(t *testing.T) {
 			t.Fatalf("ids %d and %d", users[0].ID, users[1].ID)
 		}
 		path := fmt.Sprintf("/users/%d", users[0].ID)
-		await(t, "both to keep the user", func() bool {
+		awaitLong(t, "both to keep the user", func() bool {
 			for n, service := range services {
 				if seen := service.Get(t, path).Want(http.StatusOK).User(); !seen.Equal(users[n]) {
 					t.Fatalf("service %d shows %+v, not %+v", n, seen, users[n])

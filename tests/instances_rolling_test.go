@@ -153,7 +153,7 @@ func TestInstances_RollingRestart(t *testing.T) {
 	const rounds = 2
 	f := newFleet(t, 3, sharedRedis(t))
 	tr := beginTraffic(t, testkit.At(t, testkit.Balance(t, f.addrs...)), 6)
-	await(t, "the load", func() bool { return tr.answered.Load() > 200 })
+	awaitLong(t, "the load", func() bool { return tr.answered.Load() > 200 })
 	for round := range rounds {
 		for n := range f.instances {
 			before, old := tr.answered.Load(), f.instances[n]

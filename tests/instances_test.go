@@ -73,8 +73,8 @@ func (f *fleet) anywhere(t *testing.T) *testkit.Client {
 // longWait is how long a test waits for what takes some seconds on a machine that has nothing else to do.
 const longWait = 60 * time.Second
 
-// await waits until something holds.
-func await(t *testing.T, what string, holds func() bool) {
+// awaitLong waits until something holds.
+func awaitLong(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(longWait); !holds(); <-time.After(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -86,7 +86,7 @@ func await(t *testing.T, what string, holds func() bool) {
 // ready waits until a process says that it is.
 func ready(t *testing.T, p *testkit.Process) {
 	t.Helper()
-	await(t, "the process to be ready", func() bool {
+	awaitLong(t, "the process to be ready", func() bool {
 		select {
 		case <-p.Ended():
 			t.Fatalf("the process has ended: %s", p.Stderr())

@@ -64,6 +64,9 @@ func Rules() []Rule {
 	)
 }
 
+// ConcurrencyRules returns those of the rules in which many callers meet.
+func ConcurrencyRules() []Rule { return concurrencyRules() }
+
 // Run holds an engine against every rule, each as a sub-test with a store of its own. The factory
 // returns a new, empty store; Run closes it, and whatever else has to go the factory leaves to
 // t.Cleanup.

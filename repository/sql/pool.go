@@ -16,8 +16,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// mostAttempts is how often a transaction is run when others are in its way.
-const mostAttempts = 12
+// mostAttempts is how often a transaction is run when others are in its way: on an engine without locks
+// one that wants what everybody wants loses most of its races. Options.Timeout may end it sooner.
+const mostAttempts = 50
 
 // mostWaiting is how many requests may wait for a connection. Who comes later is told at once.
 const mostWaiting = 2048
@@ -185,7 +186,7 @@ const restAfterFailure = 100 * time.Millisecond
 // pause waits before the next attempt, longer each time and by chance, and returns false when there is
 // no time left for it.
 func (p *pace) pause(ctx context.Context, attempt int) bool {
-	longest := min(time.Millisecond<<attempt, 100*time.Millisecond)
+	longest := min(time.Millisecond<<min(attempt, 7), 100*time.Millisecond)
 	timer := time.NewTimer(rand.N(longest)) //nolint:gosec // it need not be secret
 	defer timer.Stop()
 	select {

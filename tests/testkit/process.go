@@ -174,6 +174,9 @@ func (p *Process) Signal(tb testing.TB, signal syscall.Signal) {
 	}
 }
 
+// PID is the number of the process.
+func (p *Process) PID() int { return p.command.Process.Pid }
+
 // Ended is closed when the process has ended and its whole log is there.
 func (p *Process) Ended() <-chan struct{} { return p.ended }
 

@@ -215,7 +215,7 @@ func (l *link) carry(way Direction) {
 	for next := range line {
 		if !l.pass(way, next) {
 			l.reset()
-			for range line { //nolint:revive // what is still on the way is lost
+			for range line { // what is still on the way is lost
 			}
 			return
 		}

@@ -95,14 +95,14 @@ func vacant(tb testing.TB) string {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	defer listener.Close()
+	defer listener.Close() //nolint:errcheck // nobody has used it
 	return listener.Addr().String()
 }
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
 
 func (s *Server) command(path string, args ...string) *exec.Cmd {
-	command := exec.Command(path, args...)
+	command := exec.Command(path, args...) //nolint:gosec,noctx // a program of PostgreSQL, which Kill ends
 	command.Dir = s.dir
 	command.SysProcAttr = &syscall.SysProcAttr{Credential: s.owner}
 	return command
@@ -181,7 +181,7 @@ func (s *Server) each(tb testing.TB, signal syscall.Signal) {
 	_ = syscall.Kill(first, signal)
 	states, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, path := range states {
-		text, err := os.ReadFile(path)
+		text, err := os.ReadFile(path) //nolint:gosec // of /proc
 		if err != nil {
 			continue // it has ended
 		}
@@ -208,7 +208,7 @@ func (s *Server) run(ctx context.Context, text string) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
+	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // what it did is done
 	if _, err := conn.Exec(ctx, text); err != nil {
 		return fmt.Errorf("PostgreSQL: %w", err)
 	}
