@@ -83,7 +83,7 @@ func (p *pool) statement(ctx context.Context, text string) (*sql.Stmt, error) {
 	}
 	known, twice := p.prepared.LoadOrStore(text, made)
 	if twice {
-		_ = made.Close()
+		_ = made.Close() //nolint:sqlclosecheck // the other one is kept
 	}
 	return known.(*sql.Stmt), nil
 }
@@ -97,7 +97,7 @@ func (f failed) Scan(...any) error { return f.err }
 
 // row runs a statement, of which there are few, and returns its first row.
 func (p *pool) row(ctx context.Context, text string, args ...any) scanner {
-	prepared, err := p.statement(ctx, text)
+	prepared, err := p.statement(ctx, text) //nolint:sqlclosecheck // it is kept
 	switch {
 	case err != nil:
 		return failed{err}
@@ -109,7 +109,7 @@ func (p *pool) row(ctx context.Context, text string, args ...any) scanner {
 
 // exec runs a statement, of which there are few, and returns how many rows it changed.
 func (p *pool) exec(ctx context.Context, text string, args ...any) (int64, error) {
-	prepared, err := p.statement(ctx, text)
+	prepared, err := p.statement(ctx, text) //nolint:sqlclosecheck // it is kept
 	if err != nil {
 		return 0, err
 	}
