@@ -36,7 +36,7 @@ func (s *Store) openSQLite() error {
 		micros:   "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
 		keep:     " ON CONFLICT DO NOTHING",
 		contains: instr, among: amongList, searches: searchSQLite,
-		newIDs: newIDsSQLite, insert: insertEach, replace: replaceEach,
+		newIDs: newIDsSQLite, insert: insertTogether, replace: replaceEach,
 	}
 	s.dialect.complete()
 	return nil
