@@ -45,7 +45,7 @@ func (tx *transaction) exec(text string, args ...any) (int64, error) {
 	}
 	var result sql.Result
 	if prepared != nil {
-		result, err = tx.tx.StmtContext(tx.ctx, prepared).ExecContext(tx.ctx, args...)
+		result, err = tx.tx.StmtContext(tx.ctx, prepared).ExecContext(tx.ctx, args...) //nolint:sqlclosecheck // the end of the transaction closes it
 	} else {
 		result, err = tx.tx.ExecContext(tx.ctx, text, args...)
 	}
@@ -62,7 +62,7 @@ func (tx *transaction) row(text string, args ...any) scanner {
 	case err != nil:
 		return failed{err}
 	case prepared != nil:
-		return tx.tx.StmtContext(tx.ctx, prepared).QueryRowContext(tx.ctx, args...)
+		return tx.tx.StmtContext(tx.ctx, prepared).QueryRowContext(tx.ctx, args...) //nolint:sqlclosecheck // the end of the transaction closes it
 	}
 	return tx.tx.QueryRowContext(tx.ctx, text, args...)
 }
@@ -356,17 +356,7 @@ func eachSome[T any](values []T, do func(some []T) error) error {
 	return nil
 }
 
-// insertEach and replaceEach write users one by one, for an engine that is in this process.
-func insertEach(tx *transaction, users []models.User) error {
-	const text = "INSERT INTO users (id, " + stored + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-	for i := range users {
-		if _, err := tx.exec(text, append([]any{users[i].ID}, values(&users[i])...)...); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
+// replaceEach writes users one by one.
 func replaceEach(tx *transaction, users []models.User) error {
 	for i := range users {
 		if err := tx.update(&users[i]); err != nil {
@@ -376,7 +366,8 @@ func replaceEach(tx *transaction, users []models.User) error {
 	return nil
 }
 
-// insertTogether writes users by statements with many rows.
+// insertTogether writes users by statements with many rows: each statement is a trip to the engine, and in
+// SQLite one more piece of the index of texts.
 func insertTogether(tx *transaction, users []models.User) error {
 	return eachSome(users, func(some []models.User) error {
 		st := &statement{dialect: &tx.store.dialect}

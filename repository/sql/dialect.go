@@ -37,8 +37,15 @@ type dialect struct {
 	contains func(st *statement, column, text string)
 	// among appends the condition that the id is one of these.
 	among func(st *statement, ids []int64)
-	// searches makes what a statement with a search needs; nil where contains does.
-	searches func(ctx context.Context, s *Store, text string) (search, error)
+	// searches returns what stands for the table when no more than fewHits users have a text of three
+	// characters or more, and an index knows them; else it returns nil. It is nil where there is no index.
+	searches func(ctx context.Context, s *Store, text string) (func(st *statement), error)
+	// along is the table with a hint to read it in the order of an index; nil where the engine does by
+	// itself.
+	along func(index string) string
+	// planned is a first argument that has a statement planned for its other arguments; nil where that is so
+	// without it.
+	planned any
 	// newIDs returns ids that are larger than all before.
 	newIDs func(tx *transaction, n int) ([]int64, error)
 	// insert writes new users, and replace others in place of those with the same ids.
@@ -118,6 +125,8 @@ type statement struct {
 	strings.Builder
 	dialect *dialect
 	args    []any
+	// joint stands before the next condition.
+	joint string
 }
 
 // say appends words.
@@ -125,6 +134,16 @@ func (st *statement) say(words ...string) {
 	for _, word := range words {
 		st.WriteString(word)
 	}
+}
+
+// where begins the conditions, of which there may be none.
+func (st *statement) where() { st.joint = " WHERE " }
+
+// and begins one condition.
+func (st *statement) and(words ...string) {
+	st.say(st.joint)
+	st.say(words...)
+	st.joint = " AND "
 }
 
 // give appends a parameter with its argument.
@@ -136,6 +155,14 @@ func (st *statement) give(arg any) {
 	} else {
 		st.WriteByte('?')
 	}
+}
+
+// valued returns the arguments with what has the statement planned for them.
+func (st *statement) valued() []any {
+	if st.dialect.planned == nil {
+		return st.args
+	}
+	return append([]any{st.dialect.planned}, st.args...)
 }
 
 // list appends parameters in brackets.

@@ -2,71 +2,69 @@ package sql
 
 import (
 	"context"
+	"unicode/utf8"
 
 	"userapi/models"
 )
 
-// search is how the users are found who have a text: a table, and the condition on it.
-type search struct {
-	from      string
-	condition func(st *statement)
-}
+// fewHits is up to how many users with a text are gathered and sorted; of more, those of a page are met
+// soon on the way along any index.
+const fewHits = 2000
 
-// plan makes the condition of a filter, and chooses where it is looked for.
+// plan makes the conditions of a filter, and chooses where they are looked for. Three characters are what
+// the indexes of texts go by.
 func (s *Store) plan(ctx context.Context, q *question) error {
 	filter := &q.query.Filter
-	searched := search{from: "users", condition: func(*statement) {}}
-	if filter.Search != "" {
-		searched.condition = func(st *statement) {
-			st.say("(")
-			s.dialect.contains(st, "name_fold", filter.Search)
-			st.say(" OR ")
-			s.dialect.contains(st, "email_fold", filter.Search)
-			st.say(") AND ")
+	table := "users"
+	if filter.IsZero() && s.dialect.along != nil {
+		table = s.dialect.along(q.terms[0].index)
+	}
+	q.from = func(st *statement) { st.say(table) }
+	if utf8.RuneCountInString(filter.Search) >= 3 && s.dialect.searches != nil {
+		found, err := s.dialect.searches(ctx, s, filter.Search)
+		if err != nil {
+			return err
 		}
-		if s.dialect.searches != nil {
-			also, err := s.dialect.searches(ctx, s, filter.Search)
-			if err != nil {
-				return err
-			}
-			if also.from != "" {
-				contains := searched.condition
-				searched.from = also.from
-				searched.condition = func(st *statement) {
-					also.condition(st)
-					contains(st)
-				}
-			}
+		if found != nil {
+			q.from = found
 		}
 	}
 	descending := len(q.query.Order) > 0 && q.query.Order[0] == (models.Sort{Key: models.KeyAge, Descending: true})
-	q.from = searched.from
 	q.filter = func(st *statement) {
-		searched.condition(st)
-		exact(st, filter)
+		texts(st, filter)
 		ages(st, filter, ageColumn(descending))
 		times(st, filter)
 		if filter.IDs != nil {
+			st.and()
 			st.dialect.among(st, filter.IDs)
-			st.say(" AND ")
 		}
-		st.say("1 = 1") // whatever stands before it ends in AND
 	}
 	return nil
 }
 
-// exact says which whole texts are wanted.
-func exact(st *statement, filter *models.Filter) {
+// texts says which texts are wanted.
+func texts(st *statement, filter *models.Filter) {
+	if filter.Search != "" {
+		st.and()
+		having(st, filter.Search)
+	}
 	if filter.EmailKey != "" {
-		st.say("email_key = ")
+		st.and("email_key = ")
 		st.give(filter.EmailKey)
-		st.say(" AND ")
 	}
 	if filter.Name != "" {
-		st.say("name_fold = ")
+		st.and("name_fold = ")
 		st.give(filter.Name)
-		st.say(" AND ")
 	}
+}
+
+// having says that the name or the address has a text in it.
+func having(st *statement, text string) {
+	st.say("(")
+	st.dialect.contains(st, "name_fold", text)
+	st.say(" OR ")
+	st.dialect.contains(st, "email_fold", text)
+	st.say(")")
 }
 
 // ages says within which bounds an age is wanted. In the one column unknown ages are zero, in the other
@@ -80,16 +78,14 @@ func ages(st *statement, filter *models.Filter, column string) {
 		most = unknownLast - 1
 	}
 	if least == most {
-		st.say(column, " = ")
+		st.and(column, " = ")
 		st.give(int64(least))
-		st.say(" AND ")
 		return
 	}
-	st.say(column, " >= ")
+	st.and(column, " >= ")
 	st.give(int64(least))
-	st.say(" AND ", column, " <= ")
+	st.and(column, " <= ")
 	st.give(int64(most))
-	st.say(" AND ")
 }
 
 // times says between which instants.
@@ -98,9 +94,8 @@ func times(st *statement, filter *models.Filter) {
 		if at == nil {
 			return
 		}
-		st.say(column, comparison)
+		st.and(column, comparison)
 		st.give(int64(*at))
-		st.say(" AND ")
 	}
 	bound("created_at", " > ", filter.CreatedAfter)
 	bound("created_at", " < ", filter.CreatedBefore)

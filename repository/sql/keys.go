@@ -5,7 +5,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"slices"
 	"time"
 
 	"userapi/models"
@@ -182,19 +181,8 @@ func (s *Store) forget(ctx context.Context, until int64) error {
 	st.give(s.options.Now().UnixMicro())
 	st.say(") ORDER BY expires_at LIMIT ", itoa(some))
 	for {
-		var names []any
-		rows, err := s.read.db.QueryContext(ctx, st.String(), st.args...)
-		if err != nil {
-			return err
-		}
-		for rows.Next() {
-			var name []byte
-			if err := rows.Scan(&name); err != nil {
-				return errors.Join(err, rows.Close())
-			}
-			names = append(names, slices.Clone(name))
-		}
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil || len(names) == 0 {
+		names, err := s.namesOf(ctx, st)
+		if err != nil || len(names) == 0 {
 			return err
 		}
 		gone := &statement{dialect: &s.dialect}
@@ -206,4 +194,22 @@ func (s *Store) forget(ctx context.Context, until int64) error {
 			return err
 		}
 	}
+}
+
+// namesOf returns the names of keys that a statement selects.
+func (s *Store) namesOf(ctx context.Context, st *statement) ([]any, error) {
+	rows, err := s.read.db.QueryContext(ctx, st.String(), st.args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close() //nolint:errcheck // Err says the same
+	var names []any
+	for rows.Next() {
+		var name []byte // Scan copies
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		names = append(names, name)
+	}
+	return names, rows.Err()
 }

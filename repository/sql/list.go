@@ -15,6 +15,8 @@ type term struct {
 	descending bool
 	// unique says that no two users have the same there, so that nothing behind it matters.
 	unique bool
+	// index begins with the column; empty for the table itself, which is in the order of the ids.
+	index string
 	// at is the value of a user there.
 	at func(user *models.User) any
 }
@@ -35,18 +37,22 @@ func terms(order models.Order) []term {
 
 func termOf(by models.Sort) term {
 	t := term{descending: by.Descending}
+	down := ""
+	if by.Descending {
+		down = "_down"
+	}
 	switch by.Key {
 	case models.KeyID:
 		t.column, t.unique = "id", true
 		t.at = func(u *models.User) any { return u.ID }
 	case models.KeyName:
-		t.column = "name_fold"
+		t.column, t.index = "name_fold", "users_name"+down
 		t.at = func(u *models.User) any { return models.FoldName(u.Name) }
 	case models.KeyEmail:
-		t.column, t.unique = "email_fold", true
+		t.column, t.unique, t.index = "email_fold", true, "users_email"
 		t.at = func(u *models.User) any { return models.FoldName(u.Email) }
 	case models.KeyAge:
-		t.column = ageColumn(by.Descending)
+		t.column, t.index = ageColumn(by.Descending), "users_age"+down
 		t.at = func(u *models.User) any {
 			if u.Age == 0 && !by.Descending {
 				return int64(unknownLast)
@@ -54,10 +60,10 @@ func termOf(by models.Sort) term {
 			return int64(u.Age)
 		}
 	case models.KeyCreatedAt:
-		t.column = "created_at"
+		t.column, t.index = "created_at", "users_created"+down
 		t.at = func(u *models.User) any { return int64(u.CreatedAt) }
 	case models.KeyUpdatedAt:
-		t.column = "updated_at"
+		t.column, t.index = "updated_at", "users_updated"+down
 		t.at = func(u *models.User) any { return int64(u.UpdatedAt) }
 	}
 	return t
@@ -75,17 +81,18 @@ func ageColumn(descending bool) string {
 
 // The parts of an answer. Those of the page stand in the order of the page.
 const (
-	partBeyond = 100 + iota // somebody on the other side of where the page begins
+	partBeyond = 100 + iota // the user on the other side of where the page begins
 	partTotal
 )
 
 // question is a list that is asked for, as statements see it.
 type question struct {
-	query  *models.Query
-	terms  []term
+	query *models.Query
+	terms []term
+	// from is the table, with what says how it is to be read.
+	from func(st *statement)
+	// filter are the conditions, each behind a word that joins it to what stands before.
 	filter func(st *statement)
-	// from is what takes the place of the table.
-	from string
 }
 
 // List implements repository.UserRepository. A page is one statement, so that it shows one state: a
@@ -94,13 +101,15 @@ type question struct {
 func (s *Store) List(ctx context.Context, query models.Query) (models.Page, error) {
 	var page models.Page
 	err := s.reads(ctx, func(ctx context.Context) error {
-		q := &question{query: &query, terms: terms(query.Order), from: "users"}
-		if err := s.plan(ctx, q); err != nil {
+		st, err := s.listing(ctx, &query)
+		if err != nil {
 			return err
 		}
-		st := &statement{dialect: &s.dialect}
-		q.write(st)
-		rows, err := s.read.db.QueryContext(ctx, st.String(), st.args...)
+		args := st.args
+		if !query.Filter.IsZero() {
+			args = st.valued()
+		}
+		rows, err := s.read.db.QueryContext(ctx, st.String(), args...)
 		if err != nil {
 			return err
 		}
@@ -111,6 +120,17 @@ func (s *Store) List(ctx context.Context, query models.Query) (models.Page, erro
 		return models.Page{}, err
 	}
 	return page, nil
+}
+
+// listing makes the statement of a list.
+func (s *Store) listing(ctx context.Context, query *models.Query) (*statement, error) {
+	q := &question{query: query, terms: terms(query.Order)}
+	if err := s.plan(ctx, q); err != nil {
+		return nil, err
+	}
+	st := &statement{dialect: &s.dialect}
+	q.write(st)
+	return st, nil
 }
 
 // write makes the whole statement.
@@ -127,32 +147,37 @@ func (q *question) write(st *statement) {
 		inner()
 		st.say(") AS part", itoa(int64(number)))
 	}
-	const nobody = "id, '' AS name, '' AS email, 0 AS age, 0 AS created_at, 0 AS updated_at, 0 AS version"
 	switch {
 	case position.At.ID != 0:
 		for number, r := range ranges(q.terms, position, position.Backward) {
-			part(number, columns, func() { q.rows(st, columns, r, query.Limit+1) })
+			part(number, columns, func() { q.rows(st, r, query.Limit+1) })
 		}
 		beyond := *position
 		beyond.Backward, beyond.Inclusive = !position.Backward, !position.Inclusive
 		for number, r := range ranges(q.terms, &beyond, beyond.Backward) {
-			part(partBeyond+10*(number+1), nobody, func() { q.rows(st, "id", r, 1) })
+			part(partBeyond+10*(number+1), columns, func() { q.rows(st, r, 1) })
 		}
 	default:
 		whole := span{rest: q.terms, backward: position.Backward}
 		part(0, columns, func() {
-			q.rows(st, columns, whole, query.Limit+1)
+			q.rows(st, whole, query.Limit+1)
 			if query.Skip > 0 {
 				st.say(" OFFSET ", itoa(query.Skip))
 			}
 		})
 		if query.Skip > 0 {
-			part(partBeyond+10, nobody, func() { q.rows(st, "id", whole, 1) })
+			part(partBeyond+10, columns, func() { q.rows(st, whole, 1) })
 		}
 	}
 	if query.WithTotal {
-		part(partTotal, nobody, func() {
-			st.say("SELECT COUNT(*) AS id FROM ", q.from, " WHERE ")
+		part(partTotal, "id, '' AS name, '' AS email, 0 AS age, 0 AS created_at, 0 AS updated_at, 0 AS version", func() {
+			st.say("SELECT COUNT(*) AS id FROM ")
+			if query.Filter.IsZero() { // by whichever index is the shortest
+				st.say("users")
+			} else {
+				q.from(st)
+			}
+			st.where()
 			q.filter(st)
 		})
 	}
@@ -183,17 +208,17 @@ func ranges(all []term, position *models.Position, backward bool) []span {
 }
 
 // rows selects the users of a span in their order.
-func (q *question) rows(st *statement, selected string, r span, limit int) {
-	st.say("SELECT ", selected, " FROM ", q.from, " WHERE ")
+func (q *question) rows(st *statement, r span, limit int) {
+	st.say("SELECT ", columns, " FROM ")
+	q.from(st)
+	st.where()
 	for i := range r.same {
-		st.say(r.same[i].column, " = ")
+		st.and(r.same[i].column, " = ")
 		st.give(r.same[i].at(r.at))
-		st.say(" AND ")
 	}
 	if r.beyond != nil {
-		st.say(r.beyond.column, comparison(r.beyond.descending != r.backward, r.included))
+		st.and(r.beyond.column, comparison(r.beyond.descending != r.backward, r.included))
 		st.give(r.beyond.at(r.at))
-		st.say(" AND ")
 	}
 	q.filter(st)
 	st.say(" ORDER BY ")

@@ -91,7 +91,7 @@ func (p *pool) statement(ctx context.Context, text string) (*sql.Stmt, error) {
 	}
 	known, twice := p.prepared.LoadOrStore(text, made)
 	if twice {
-		_ = made.Close()
+		_ = made.Close() //nolint:sqlclosecheck // the other one is kept
 	}
 	return known.(*sql.Stmt), nil
 }
@@ -108,7 +108,7 @@ func (p *pool) row(ctx context.Context, text string, args ...any) scanner {
 	if p.direct {
 		return directRow{p, ctx, text, args}
 	}
-	prepared, err := p.statement(ctx, text)
+	prepared, err := p.statement(ctx, text) //nolint:sqlclosecheck // it is kept
 	switch {
 	case err != nil:
 		return failed{err}
@@ -129,7 +129,7 @@ func (p *pool) exec(ctx context.Context, text string, args ...any) (int64, error
 		})
 		return rows, err
 	}
-	prepared, err := p.statement(ctx, text)
+	prepared, err := p.statement(ctx, text) //nolint:sqlclosecheck // it is kept
 	if err != nil {
 		return 0, err
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net/url"
 	"strings"
-	"unicode/utf8"
 
 	"modernc.org/sqlite"
 )
@@ -35,8 +34,8 @@ func (s *Store) openSQLite() error {
 		parked:   "'parked ' || id",
 		micros:   "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
 		keep:     " ON CONFLICT DO NOTHING",
-		contains: instr, among: amongList, searches: searchSQLite,
-		newIDs: newIDsSQLite, insert: insertEach, replace: replaceEach,
+		contains: instr, among: amongList, searches: searchSQLite, along: alongSQLite,
+		newIDs: newIDsSQLite, insert: insertTogether, replace: replaceEach,
 	}
 	s.dialect.complete()
 	return nil
@@ -106,27 +105,28 @@ func newIDsSQLite(tx *transaction, n int) ([]int64, error) {
 	return ids, nil
 }
 
-// fewHits is up to how many users with a text are gathered and sorted; of more, those of a page are met
-// soon on the way along any index.
-const fewHits = 2000
-
-// searchSQLite finds users by the index of trigrams, when a text has three characters and few users
-// have it.
-func searchSQLite(ctx context.Context, s *Store, text string) (search, error) {
-	if utf8.RuneCountInString(text) < 3 {
-		return search{}, nil
-	}
+// searchSQLite is dialect.searches. The index is that of user_texts.
+func searchSQLite(ctx context.Context, s *Store, text string) (func(st *statement), error) {
 	match := trigrams(text)
 	var hits int
 	err := s.read.row(ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM user_texts WHERE user_texts MATCH ? LIMIT ?)", match, fewHits+1).Scan(&hits)
 	if err != nil || hits > fewHits {
-		return search{}, err
+		return nil, err
 	}
-	return search{from: "users", condition: func(st *statement) {
-		st.say("+id IN (SELECT rowid FROM user_texts WHERE user_texts MATCH ")
+	return func(st *statement) { // in this order: the engine does not turn a CROSS JOIN around
+		st.say("(SELECT rowid AS hit FROM user_texts WHERE user_texts MATCH ")
 		st.give(match)
-		st.say(") AND ")
-	}}, nil
+		st.say(") AS hits CROSS JOIN users ON id = hit")
+	}, nil
+}
+
+// alongSQLite keeps the engine from sorting all users where it could walk along an index and sort those
+// who are equal in the first key, and from skipping through an index of something else.
+func alongSQLite(index string) string {
+	if index == "" {
+		return "users NOT INDEXED"
+	}
+	return "users INDEXED BY " + index
 }
 
 // trigrams asks for all three characters in a row of a text, each by itself: the index does not hold
