@@ -40,7 +40,13 @@ func checkDSN(engine, text string) *complaint {
 		}
 		fits = strings.HasPrefix(text, "file:") || !strings.Contains(text, "://") && !isPostgresWords(text) && !holdsPassword(text)
 	case EnginePostgres:
-		fits = strings.HasPrefix(text, "postgres://") || strings.HasPrefix(text, "postgresql://") || isPostgresWords(text)
+		rest, isURL := strings.CutPrefix(strings.Replace(text, "postgresql://", "postgres://", 1), "postgres://")
+		_, path, _ := strings.Cut(rest, "/")
+		path, _, _ = strings.Cut(path, "?")
+		if isURL && strings.Contains(path, "@") { // the driver would take what is before the slash for a port, and show the rest
+			return &complaint{"the password has a slash that is not escaped", "write %2F for it"}
+		}
+		fits = isURL || isPostgresWords(text)
 	case EngineMySQL:
 		fits = isMySQL(text)
 	}

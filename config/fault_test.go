@@ -275,8 +275,8 @@ func TestLoad_brokenValue(t *testing.T) {
 		env("CACHE_LOCAL", "10000001", `"10000001" is out of range; give 0 to 10000000`),
 		env("CACHE_TTL", "999ms", `"999ms" is out of range; give 1s to 24h`),
 		env("CACHE_TTL", "25h", `"25h" is out of range; give 1s to 24h`),
-		env("CACHE_TIMEOUT", "0s", `"0s" is out of range; give 1ms to 1s`),
-		env("CACHE_TIMEOUT", "1001ms", `"1001ms" is out of range; give 1ms to 1s`),
+		env("CACHE_TIMEOUT", "0s", `"0s" is out of range; give 1ms to 500ms`),
+		env("CACHE_TIMEOUT", "501ms", `"501ms" is out of range; give 1ms to 500ms`),
 
 		env("CURSOR_KEY", "short", "the value is not 32 bytes in base64; make one with: openssl rand -base64 32"),
 		env("CURSOR_KEY", "c2hvcnQ=", "the value is not 32 bytes in base64; make one with: openssl rand -base64 32"),

@@ -146,7 +146,7 @@ func keys() []key {
 			meaning: "longest time that an entry is kept",
 		},
 		{
-			name: "cache.timeout", rule: span(time.Millisecond, time.Second),
+			name: "cache.timeout", rule: span(time.Millisecond, 500*time.Millisecond),
 			meaning: "longest time that a request waits for Redis before it asks the store instead",
 		},
 		{

@@ -8,9 +8,13 @@ package repository
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 
 	"userapi/models"
 )
+
+// ErrNotBegun is in the chain of a models.ErrUnavailable of which it is certain that nothing has been tried.
+var ErrNotBegun = errors.New("not begun")
 
 // Store is what an engine is: users and what requests about them were answered with, in one place, so
 // that a change and its answer are written together or not at all.

@@ -37,13 +37,16 @@ for _, key in ipairs(KEYS) do
 end
 return 1`)
 
-	// liftScript takes a writer off each entry, and deletes those that have no other: keys; token.
+	// liftScript takes a writer off each entry, and deletes those that have no other: keys; token. What
+	// stands where a block should, because Redis has lost that, may be from before the write.
 	liftScript = redis.NewScript(lib + `
 for _, key in ipairs(KEYS) do
   local entry = redis.call('GET', key)
   if entry and string.byte(entry) == 98 then
     local kept = standing(entry, ARGV[1])
     if kept == 'b' then redis.call('DEL', key) else redis.call('SET', key, kept, 'KEEPTTL') end
+  elseif entry then
+    redis.call('DEL', key)
   end
 end
 return 1`)

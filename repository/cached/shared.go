@@ -149,9 +149,15 @@ func (s *shared) replace(ctx context.Context, r reservation, entry string) {
 func (s *shared) block(ctx context.Context, ids []int64) (block, error) {
 	if l := s.lease.Load(); l.holds(time.Now()) { // also when a reader failed: a suspension costs everybody more
 		b := block{ids: ids, token: s.token(), lease: l}
-		err := s.ask(ctx, l.run, func(ctx context.Context) error {
+		put := func(ctx context.Context) error {
 			return blockScript.Run(ctx, l.run.client, s.userKeys(l, ids), string(b.token[:]), int(s.times.tombstone.Seconds())).Err()
-		})
+		}
+		err := s.ask(ctx, l.run, put)
+		if err != nil && ctx.Err() == nil && l.holds(time.Now()) { // a suspension costs more than half a second
+			patient, cancel := context.WithTimeout(ctx, longestTimeout)
+			err = put(patient)
+			cancel()
+		}
 		if b.at = time.Now(); err == nil && l.holds(b.at) {
 			return b, nil
 		}

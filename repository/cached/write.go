@@ -124,7 +124,7 @@ func (w *writing) outcome(err error) outcome {
 	case err == nil:
 		return done
 	case w.refusal != nil && errors.Is(err, w.refusal),
-		errors.Is(err, models.ErrUserNotFound), errors.Is(err, models.ErrEmailTaken):
+		errors.Is(err, models.ErrUserNotFound), errors.Is(err, models.ErrEmailTaken), errors.Is(err, repository.ErrNotBegun):
 		return refused
 	default:
 		return unknown

@@ -170,7 +170,12 @@ func (tx *transaction) Expect(ids []int64, emailKeys []string, newcomers int) er
 		for _, id := range some {
 			tx.remember(id, models.User{})
 		}
-		return tx.fetch(func(st *statement) { st.dialect.among(st, some) }, func(user models.User) { tx.remember(user.ID, user) })
+		having := func(st *statement) {
+			st.say("users WHERE ")
+			st.dialect.among(st, some)
+			st.say(" ORDER BY id")
+		}
+		return tx.fetch(having, func(user models.User) { tx.remember(user.ID, user) })
 	})
 	if err != nil {
 		return tx.store.translate(tx.caller, err)
@@ -180,7 +185,8 @@ func (tx *transaction) Expect(ids []int64, emailKeys []string, newcomers int) er
 			tx.own(key, models.User{})
 		}
 		having := func(st *statement) {
-			st.say("email_key IN ")
+			// An engine that goes through another index locks whom it passes.
+			st.say("users", st.dialect.byEmailKey, " WHERE email_key IN ")
 			st.list(anyOf(some))
 		}
 		return tx.fetch(having, func(user models.User) { tx.own(models.EmailKey(user.Email), user) })
@@ -191,12 +197,12 @@ func (tx *transaction) Expect(ids []int64, emailKeys []string, newcomers int) er
 	return tx.store.translate(tx.caller, err)
 }
 
-// fetch locks and reads the users for whom a condition holds.
-func (tx *transaction) fetch(condition func(st *statement), take func(models.User)) error {
+// fetch locks and reads the users whom the words behind FROM name.
+func (tx *transaction) fetch(from func(st *statement), take func(models.User)) error {
 	st := &statement{dialect: &tx.store.dialect}
-	st.say("SELECT ", columns, " FROM users WHERE ")
-	condition(st)
-	st.say(" ORDER BY id", tx.store.dialect.lock)
+	st.say("SELECT ", columns, " FROM ")
+	from(st)
+	st.say(tx.store.dialect.lock)
 	rows, err := tx.tx.QueryContext(tx.ctx, st.String(), st.args...)
 	if err != nil {
 		return tx.noted(err)

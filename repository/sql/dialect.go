@@ -24,6 +24,8 @@ type dialect struct {
 	// lock ends a statement that keeps others from the rows that it reads; empty where a transaction has
 	// the whole database.
 	lock string
+	// byEmailKey has the index of the addresses used.
+	byEmailKey string
 	// returning says that insertUser gives the id and returns it; else it takes one as first parameter.
 	returning bool
 	// micros is the engine's own clock, in microseconds since 1970.
@@ -57,7 +59,7 @@ type dialect struct {
 // statements are the texts that do not depend on a question.
 type statements struct {
 	insertUser, selectUser, lockUser, updateUser, deleteUser, selectOwner string
-	insertKey, selectKey, takeKey, finishKey, releaseKey                  string
+	insertKey, selectKey, takeKey, finishKey, releaseKey, dropKey         string
 	selectEpoch, resumeEpoch, suspendEpoch                                string
 	insertSetting, selectSetting                                          string
 }
@@ -86,6 +88,8 @@ func (d *dialect) complete() {
 		"WHERE name = ? AND status = 0 AND fingerprint = ?"
 	t.releaseKey = "DELETE FROM idempotency_keys WHERE name = ? AND status = 0"
 
+	t.dropKey = "DELETE FROM idempotency_keys WHERE name = ?"
+
 	t.selectEpoch = "SELECT generation, server, suspended_until - " + d.micros + " FROM cache_epoch WHERE id = 1"
 	t.resumeEpoch = "UPDATE cache_epoch SET generation = generation + 1, server = ? WHERE id = 1 AND generation = ? AND suspended_until <= " + d.micros
 	t.suspendEpoch = "UPDATE cache_epoch SET generation = generation + 1, server = '', suspended_until = " +
@@ -98,7 +102,7 @@ func (d *dialect) complete() {
 	}
 	for _, text := range []*string{
 		&t.insertUser, &t.selectUser, &t.lockUser, &t.updateUser, &t.deleteUser, &t.selectOwner,
-		&t.insertKey, &t.selectKey, &t.takeKey, &t.finishKey, &t.releaseKey,
+		&t.insertKey, &t.selectKey, &t.takeKey, &t.finishKey, &t.releaseKey, &t.dropKey,
 		&t.selectEpoch, &t.resumeEpoch, &t.suspendEpoch, &t.insertSetting, &t.selectSetting,
 	} {
 		*text = numbered(*text)

@@ -109,21 +109,21 @@ func (s *Store) Release(ctx context.Context, key string) error {
 // finish gives a key its answer. That it still is in the hands of such a request is part of the same
 // statement: of two that believe they own a key, because the first was taken for dead, one commits.
 func (tx *transaction) finish(kept *repository.Kept) error {
-	answer := &kept.Answer
+	answer, d := &kept.Answer, &tx.store.dialect
 	size := int64(entryOverhead + len(kept.Key) + len(answer.Body) + len(answer.Location) + len(answer.ETag))
-	if size > tx.store.options.Keys.Bytes {
-		_, err := tx.exec(tx.store.dialect.releaseKey, []byte(kept.Key))
-		return err // it would push all others out and then itself
-	}
 	expires := tx.store.options.Now().Add(tx.store.options.Keys.Age).UnixMicro()
 	body := answer.Body
 	if body == nil {
 		body = []byte{}
 	}
-	n, err := tx.exec(tx.store.dialect.finishKey,
-		answer.Status, answer.Location, answer.ETag, body, size, expires, []byte(kept.Key), kept.Fingerprint[:])
-	if err == nil && n == 0 {
-		err = models.ErrRequestInProgress.Because(errNotOwned)
+	n, err := tx.exec(d.finishKey, answer.Status, answer.Location, answer.ETag, body, size, expires, []byte(kept.Key), kept.Fingerprint[:])
+	switch {
+	case err != nil:
+		return err
+	case n == 0:
+		return models.ErrRequestInProgress.Because(errNotOwned)
+	case size > tx.store.options.Keys.Bytes: // it would push all others out and then itself
+		_, err = tx.exec(d.dropKey, []byte(kept.Key))
 	}
 	return err
 }
@@ -188,7 +188,9 @@ func (s *Store) forget(ctx context.Context, until int64) error {
 		gone := &statement{dialect: &s.dialect}
 		gone.say("DELETE FROM idempotency_keys WHERE expires_at <= ")
 		gone.give(until)
-		gone.say(" AND name IN ")
+		gone.say(" AND (status <> 0 OR expires_at <= ") // somebody else may have removed it, and another taken it
+		gone.give(s.options.Now().UnixMicro())
+		gone.say(") AND name IN ")
 		gone.list(names)
 		if _, err := s.write.db.ExecContext(ctx, gone.String(), gone.args...); err != nil || len(names) < some {
 			return err

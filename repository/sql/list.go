@@ -49,7 +49,7 @@ func termOf(by models.Sort) term {
 		t.column, t.index = "name_fold", "users_name"+down
 		t.at = func(u *models.User) any { return models.FoldName(u.Name) }
 	case models.KeyEmail:
-		t.column, t.unique, t.index = "email_fold", true, "users_email"
+		t.column, t.index = "email_fold", "users_email"+down // some addresses that differ fold alike
 		t.at = func(u *models.User) any { return models.FoldName(u.Email) }
 	case models.KeyAge:
 		t.column, t.index = ageColumn(by.Descending), "users_age"+down

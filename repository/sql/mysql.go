@@ -26,6 +26,9 @@ func (s *Store) openMySQL() error {
 		config.Params = map[string]string{}
 	}
 	config.Params["sql_mode"] = "'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
+	config.Params["time_zone"] = "'+00:00'" // in others the clock of the cache stands still for an hour a year
+	// A session whose client has given up does not notice it while it waits for a lock.
+	config.Params["innodb_lock_wait_timeout"] = itoa(max(1, int64(s.options.Timeout/time.Second)))
 	patient, err := mysql.NewConnector(config.Clone())
 	if err != nil {
 		return errors.New("the DSN cannot be used for MySQL")
@@ -48,11 +51,11 @@ func (s *Store) openMySQL() error {
 	s.dialect = dialect{
 		name: MySQL, judge: judgeMySQL,
 		isolation: &sql.TxOptions{Isolation: sql.LevelReadCommitted},
-		lock:      " FOR UPDATE",
-		parked:    "CONCAT('parked ', id)",
-		micros:    "CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)",
-		keep:      " ON DUPLICATE KEY UPDATE name = name",
-		contains:  instr, among: amongList,
+		lock:      " FOR UPDATE", byEmailKey: " FORCE INDEX (users_email_key)",
+		parked:   "CONCAT('parked ', id)",
+		micros:   "CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)",
+		keep:     " ON DUPLICATE KEY UPDATE name = name",
+		contains: instr, among: amongList,
 		newIDs: newIDsMySQL, insert: insertTogether, replace: replaceEach,
 	}
 	s.dialect.complete()
@@ -78,15 +81,18 @@ func judgeMySQL(err error) fate {
 	case 1062: // ER_DUP_ENTRY
 		return duplicate
 	case 1205, 1213, // ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK
+		3101,       // ER_TRANSACTION_ROLLBACK_DURING_COMMIT, of group replication
 		1020,       // ER_CHECKREAD: MariaDB's word for a row that has changed since the snapshot
 		8002, 9007: // TiDB's conflicts
 		return crossed
 	case 1044, 1045, 1049, 1698, // refused on connecting
 		1040, 1203, 1226, // too many connections
-		1053, 1077, 1079, 1152, 1158, 1159, 1160, 1161, 1184, // going down, or the connection broke
-		1290, 1792, 1836, // read-only
+		1047,                               // WSREP_NOT_READY, of Galera
 		1021, 1114, 1041, 1317, 3024, 1969: // disk or memory full; stopped by a timeout of the server
 		return away
+	case 1053, 1077, 1079, 1152, 1158, 1159, 1160, 1161, 1184, 1927, // going down, or the connection broke
+		1290, 1792, 1836: // read-only
+		return lost
 	}
 	return unforeseen
 }
@@ -111,6 +117,9 @@ func newIDsMySQL(tx *transaction, n int) ([]int64, error) {
 	for i := range ids {
 		ids[i] = first + int64(i)
 	}
-	_, err = tx.exec("DELETE FROM user_ids WHERE id BETWEEN ? AND ?", first, ids[n-1])
+	gone := &statement{dialect: &tx.store.dialect}
+	gone.say("DELETE FROM user_ids WHERE id IN ") // a range would wait for the next id of somebody else
+	gone.list(anyOf(ids))
+	err = tx.run(gone)
 	return ids, err
 }

@@ -77,8 +77,11 @@ func (r directRow) Scan(to ...any) error {
 func judgePostgres(err error) fate {
 	var failure *pgconn.PgError
 	var connecting *pgconn.ConnectError
-	if errors.As(err, &connecting) || errors.Is(err, pgconn.ErrConnClosed) || pgconn.SafeToRetry(err) { // the last: nothing was sent
+	switch {
+	case errors.As(err, &connecting):
 		return away
+	case errors.Is(err, pgconn.ErrConnClosed), pgconn.SafeToRetry(err): // of the last, nothing was sent
+		return lost
 	}
 	if !errors.As(err, &failure) {
 		return unforeseen
@@ -89,11 +92,16 @@ func judgePostgres(err error) fate {
 	case "40001", "40P01", "55P03": // serialization_failure, deadlock_detected, lock_not_available
 		return crossed
 	case "25006", // read_only_sql_transaction: this is no primary any more
-		"57014": // query_canceled, by a timeout of the server
+		"25P03", "25P04", // a transaction took too long for the server, which ended the session
+		"57P01", "57P02", "57P05": // admin_shutdown, crash_shutdown, idle_session_timeout
+		return lost
+	case "40003": // statement_completion_unknown
 		return away
 	}
 	switch class := failure.Code[:min(2, len(failure.Code))]; class {
-	case "08", "53", "57", "58": // connection, resources, operator, system
+	case "08": // connection
+		return lost
+	case "53", "57", "58": // resources, operator (a timeout of the server among them), system
 		return away
 	}
 	return unforeseen

@@ -12,6 +12,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -23,6 +24,7 @@ import (
 	"modernc.org/sqlite"
 
 	"userapi/models"
+	"userapi/repository"
 )
 
 // Options says where users are kept and within which bounds.
@@ -166,7 +168,7 @@ func (s *Store) Close() error {
 func (s *Store) reads(ctx context.Context, do func(ctx context.Context) error) error {
 	return s.through(ctx, &s.read, func(ctx context.Context) error {
 		err := do(ctx)
-		if err == nil || ctx.Err() != nil || s.dialect.judge(err) != away && !isNetwork(err) {
+		if err == nil || ctx.Err() != nil || !s.isLost(err) {
 			return err
 		}
 		s.read.distrust()
@@ -186,7 +188,7 @@ func (s *Store) through(ctx context.Context, p *pool, do func(ctx context.Contex
 			return fmt.Errorf("%s: %w", s.dialect.name, ctx.Err())
 		}
 		s.counters.refused.Add(1)
-		return models.ErrUnavailable.Because(err)
+		return models.ErrUnavailable.Because(fmt.Errorf("%w: %w", repository.ErrNotBegun, err))
 	}
 	defer p.leave()
 	return s.translate(ctx, s.again(limited, do))
@@ -223,7 +225,7 @@ func (s *Store) usable(ctx context.Context) error {
 		return fmt.Errorf("%s: %w", s.dialect.name, err)
 	}
 	if s.closed.Load() {
-		return models.ErrUnavailable.Because(errClosed)
+		return models.ErrUnavailable.Because(fmt.Errorf("%w: %w", repository.ErrNotBegun, errClosed))
 	}
 	return nil
 }
@@ -294,9 +296,19 @@ const (
 	crossed
 	// away is a database that is not there, or cannot do anything now.
 	away
+	// lost is a connection that is none any more, or leads to a server that is not what it was; the others
+	// in the pool will be like it.
+	lost
 	// duplicate is a value that must be unique and is there already.
 	duplicate
 )
+
+// isLost says whether it is the connection that failed. One that was too slow need not be.
+func (s *Store) isLost(err error) bool {
+	var network net.Error
+	slow := errors.As(err, &network) && network.Timeout()
+	return !slow && (s.dialect.judge(err) == lost || isNetwork(err))
+}
 
 // translate returns the error that the contract has for one of a driver. ctx is the caller's.
 func (s *Store) translate(ctx context.Context, err error) error {
@@ -317,8 +329,9 @@ func (s *Store) translate(ctx context.Context, err error) error {
 	switch {
 	case errors.As(err, &given), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled),
 		errors.Is(err, sql.ErrTxDone): // it was undone when its time was over
-	case errors.Is(err, sql.ErrConnDone), s.dialect.judge(err) == away, isNetwork(err):
+	case s.isLost(err):
 		s.read.distrust()
+	case errors.Is(err, sql.ErrConnDone), s.dialect.judge(err) == away, isNetwork(err):
 	case s.closed.Load():
 		return models.ErrUnavailable.Because(errClosed)
 	default:

@@ -14,7 +14,8 @@ CREATE TABLE users (
 ) STRICT;
 
 CREATE UNIQUE INDEX users_email_key ON users (email_key);
-CREATE INDEX users_email ON users (email_fold);
+CREATE INDEX users_email ON users (email_fold, id);
+CREATE INDEX users_email_down ON users (email_fold DESC, id);
 CREATE INDEX users_name ON users (name_fold, id);
 CREATE INDEX users_name_down ON users (name_fold DESC, id);
 CREATE INDEX users_age ON users (age_last, id);
