@@ -37,6 +37,11 @@ func newListener(socket *net.TCPListener) *listener {
 // net.ErrClosed.
 func (l *listener) Accept() (net.Conn, error) {
 	accepted, err := l.AcceptTCP()
+	for err != nil && l.finishing.Load() && errors.Is(err, os.ErrDeadlineExceeded) && queued(l.TCPListener) {
+		// The process was busy with other things until the time was up, and nobody has looked.
+		_ = l.SetDeadline(time.Now().Add(acceptRest))
+		accepted, err = l.AcceptTCP()
+	}
 	if err != nil {
 		if l.finishing.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
 			_ = l.Close()

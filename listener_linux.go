@@ -18,3 +18,14 @@ func refuseNew(socket *net.TCPListener) {
 		})
 	}
 }
+
+// queued says whether the kernel holds a connection that nobody has accepted.
+func queued(socket *net.TCPListener) bool {
+	ready := 0
+	if raw, err := socket.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) {
+			ready, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0) //nolint:gosec // a descriptor is an int
+		})
+	}
+	return ready > 0
+}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -268,6 +269,31 @@ func TestServer_Serve(t *testing.T) {
 		}
 		if _, err := reader.ReadByte(); !errors.Is(err, io.EOF) {
 			t.Errorf("the idle connection ended with %v", err)
+		}
+	})
+}
+
+func TestListener_finish(t *testing.T) {
+	t.Run("connections in the queue are accepted, also when the process was busy with other things meanwhile", func(t *testing.T) {
+		if runtime.GOOS != "linux" {
+			t.Skip("elsewhere the kernel cannot be told to take no more")
+		}
+		const waiting = 5
+		l := loopback(t)
+		for range waiting {
+			dialled(t, l)
+		}
+		l.finish()
+		<-time.After(acceptRest + acceptRest/2)
+		for n := range waiting {
+			conn, err := l.Accept()
+			if err != nil {
+				t.Fatalf("connection %d: %v", n, err)
+			}
+			defer conn.Close()
+		}
+		if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("at the end: %v", err)
 		}
 	})
 }

@@ -96,9 +96,10 @@ func substitute(tb testing.TB, addrs []string) string {
 	transport := &http.Transport{
 		DisableKeepAlives: true, DisableCompression: true,
 		DialContext: func(ctx context.Context, network, _ string) (conn net.Conn, err error) {
-			for range addrs {
+			first := int(turn.Add(1))
+			for n := range addrs {
 				dialer := net.Dialer{Timeout: time.Second}
-				if conn, err = dialer.DialContext(ctx, network, addrs[int(turn.Add(1))%len(addrs)]); err == nil {
+				if conn, err = dialer.DialContext(ctx, network, addrs[(first+n)%len(addrs)]); err == nil {
 					return conn, nil
 				}
 			}
