@@ -46,7 +46,7 @@ func samples() map[string][3]string {
 		"cache.redis_file":         {"one.redis", "two.redis", "keys/three.redis"},
 		"cache.local":              {"1", "1000", "10000000"},
 		"cache.ttl":                {"1s", "1m", "24h"},
-		"cache.timeout":            {"1ms", "10ms", "1s"},
+		"cache.timeout":            {"1ms", "10ms", "500ms"},
 		"cursor.key":               {sampleKey(1), sampleKey(2), sampleKey(3)},
 		"cursor.key_file":          {"one.key", "two.key", "keys/three.key"},
 		"idempotency.max_age":      {"1s", "1h30m", "720h"},

@@ -123,6 +123,15 @@ func sortFlaws() []flaw {
 			[]string{more},
 		},
 		{
+			"takes folded addresses for unique", sorting(func(order models.Order, a, b *models.User) int {
+				if len(order) > 0 && order[0].Key == models.KeyEmail && models.CompareFolded(a.Email, b.Email) == 0 {
+					return int(b.ID - a.ID)
+				}
+				return order.Compare(a, b)
+			}),
+			[]string{"Users whose addresses fold alike stand by ascending id"},
+		},
+		{
 			"sorts by the age at first", sketched(func(s *sketch) { s.compare = atFirst(); s.stands = s.compare }),
 			[]string{"Every filter and order goes by what is stored now", random},
 		},

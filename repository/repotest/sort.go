@@ -26,6 +26,11 @@ func sortRules() []Rule {
 			sortsFolded,
 		},
 		{
+			"Users whose addresses fold alike stand by ascending id",
+			"addresses that differ can fold to one text, and a walk that takes that text for unique loses people",
+			sortsAlike,
+		},
+		{
 			"List sorts by several keys, each in its direction",
 			"the second key decides where the first is equal, and the third where both are",
 			sortsByMore,
@@ -45,6 +50,22 @@ func sortRules() []Rule {
 			"whoever copies all users by pages must get each that was left alone exactly once",
 			sortWalks,
 		},
+	}
+}
+
+func sortsAlike(s *subject) {
+	var users []models.User
+	for i, domain := range []string{"\u00df\u00df.de", "ss\u00df.de", "\u00dfss.de", "ssss.de"} {
+		user := Sample(i)
+		user.Email = "a@" + domain
+		users = append(users, s.created(user))
+	}
+	for _, descending := range []bool{false, true} {
+		order := models.Order{{Key: models.KeyEmail, Descending: descending}}
+		s.shows(users, models.Query{Order: order, Limit: models.MaxLimit})
+		for limit := 1; limit <= 3; limit++ {
+			s.joined(users, models.Query{Order: order, Limit: limit})
+		}
 	}
 }
 
