@@ -20,7 +20,7 @@ func columns() []string {
 	}
 }
 
-const statistics = "ANALYZE" //nolint:misspell // a word of SQL
+const statistics = "ANALYZE"
 
 // stored is a user as the store writes it.
 type stored struct {
