@@ -27,6 +27,12 @@ func TestStore(t *testing.T) {
 	for _, engine := range sqltest.Engines() {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
+			if testing.Short() { // as under the race detector, which makes SQLite, C in Go, ten times slower
+				for _, rule := range repotest.ConcurrencyRules() {
+					t.Run(rule.Name, func(t *testing.T) { rule.Check(t, sqltest.New(t, engine)) })
+				}
+				return
+			}
 			repotest.Run(t, func(tb testing.TB) repository.UserRepository { return sqltest.New(tb, engine) })
 		})
 	}

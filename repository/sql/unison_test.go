@@ -17,6 +17,9 @@ import (
 
 // TestStore_Unison draws changes and questions once and puts them to all engines.
 func TestStore_Unison(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
 	t.Parallel()
 	all := &unison{names: []string{"memory"}, stores: []repository.UserRepository{memory.New()}}
 	for _, engine := range sqltest.Available(t) {
