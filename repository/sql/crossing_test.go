@@ -205,7 +205,7 @@ func TestStore_Migrate(t *testing.T) {
 		t.Run(engine+": of ten at once on an empty database one takes the steps, and all can be used", func(t *testing.T) {
 			t.Parallel()
 			options := sqltest.Options(t, engine)
-			options.MaxConns = 2
+			options.MaxConns, options.DSN = 2, sqltest.DSN(t, engine)
 			var steps atomic.Int64
 			var all sync.WaitGroup
 			for n := range 10 {

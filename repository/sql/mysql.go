@@ -28,7 +28,9 @@ func (s *Store) openMySQL() error {
 	config.Params["sql_mode"] = "'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'"
 	config.Params["time_zone"] = "'+00:00'" // in others the clock of the cache stands still for an hour a year
 	// A session whose client has given up does not notice it while it waits for a lock.
-	config.Params["innodb_lock_wait_timeout"] = itoa(max(1, int64(s.options.Timeout/time.Second)))
+	if config.Params["innodb_lock_wait_timeout"] == "" {
+		config.Params["innodb_lock_wait_timeout"] = itoa(max(1, int64(s.options.Timeout/time.Second)))
+	}
 	patient, err := mysql.NewConnector(config.Clone())
 	if err != nil {
 		return errors.New("the DSN cannot be used for MySQL")
