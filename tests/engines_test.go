@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime/debug"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +21,7 @@ import (
 func TestEngines(t *testing.T) {
 	t.Parallel()
 	tests := "^Test(Contract|Users|FastAPI)_"
-	if raced() {
+	if sqltest.Raced() {
 		tests = "^Test(Users_(One|Linearizable)|Contract_3_(Retry|KeyIsFree|Request|ClientGoesAway))"
 	}
 	for _, engine := range sqltest.Engines() {
@@ -43,10 +41,4 @@ func TestEngines(t *testing.T) {
 			}
 		})
 	}
-}
-
-// raced says whether the race detector watches.
-func raced() bool {
-	build, ok := debug.ReadBuildInfo()
-	return ok && slices.Contains(build.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }

@@ -69,7 +69,7 @@ func readsAtMost(t *testing.T, store *sql.Store, engine string, most int, list m
 }
 
 func TestStore_List_reads(t *testing.T) {
-	if testing.Short() {
+	if testing.Short() || sqltest.Raced() {
 		t.Skip("it takes some seconds to make so many users")
 	}
 	for _, engine := range sqltest.Engines() {

@@ -27,7 +27,7 @@ func TestStore(t *testing.T) {
 	for _, engine := range sqltest.Engines() {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
-			if testing.Short() { // as under the race detector, which makes SQLite, C in Go, ten times slower
+			if sqltest.Raced() {
 				for _, rule := range repotest.ConcurrencyRules() {
 					t.Run(rule.Name, func(t *testing.T) { rule.Check(t, sqltest.New(t, engine)) })
 				}

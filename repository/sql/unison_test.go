@@ -17,7 +17,7 @@ import (
 
 // TestStore_Unison draws changes and questions once and puts them to all engines.
 func TestStore_Unison(t *testing.T) {
-	if testing.Short() {
+	if sqltest.Raced() {
 		t.Skip("it takes long")
 	}
 	t.Parallel()

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -196,4 +197,10 @@ func onServer(driver, dsn string, texts ...string) error {
 		}
 	}
 	return nil
+}
+
+// Raced says whether the race detector watches, for which SQLite, C in Go, is ten times slower.
+func Raced() bool {
+	build, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(build.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
