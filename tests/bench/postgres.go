@@ -8,7 +8,8 @@ import (
 // measurePostgres sets the service on PostgreSQL beside pgbench, which is as near to the engine as a client
 // comes: the same database, as many clients, statements that are prepared.
 func (b *bench) measurePostgres(ctx context.Context) error {
-	p, d, err := b.serve(ctx, enginePostgres, "postgres", b.opt.stock, orderly)
+	const asMany = "USERAPI_STORAGE_MAX_CONNS=32" // as pgbench has, which has as many as wrk
+	p, d, err := b.serve(ctx, enginePostgres, "postgres", b.opt.stock, orderly, asMany)
 	if err != nil || p == nil {
 		return err
 	}
