@@ -21,6 +21,9 @@ type dialect struct {
 	inside bool
 	// numbered says that parameters are $1, $2 and so on, not question marks.
 	numbered bool
+	// hides keeps from the planner which value of those that many users have is meant: when it sees that, it
+	// goes through everybody by id.
+	hides bool
 	// lock ends a statement that keeps others from the rows that it reads; empty where a transaction has
 	// the whole database.
 	lock string

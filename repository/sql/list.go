@@ -216,8 +216,7 @@ func (q *question) rows(st *statement, r span, limit int) {
 	st.where()
 	for i := range r.same {
 		st.and(r.same[i].column, " = ")
-		if cast := r.same[i].popular; cast != "" && st.dialect.numbered {
-			// A planner that sees the value of an age that many have goes through everybody by id.
+		if cast := r.same[i].popular; cast != "" && st.dialect.hides {
 			st.say("(SELECT ")
 			st.give(r.same[i].at(r.at))
 			st.say("::", cast, ")")

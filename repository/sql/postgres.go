@@ -32,7 +32,7 @@ func (s *Store) openPostgres() error {
 	s.read.direct = true
 	s.write = pool{db: s.read.db, direct: true, places: s.read.places}
 	s.dialect = dialect{
-		name: Postgres, judge: judgePostgres, numbered: true, returning: true,
+		name: Postgres, judge: judgePostgres, numbered: true, hides: true, returning: true,
 		lock:     " FOR UPDATE",
 		parked:   "'parked ' || id",
 		micros:   "(extract(epoch from clock_timestamp()) * 1000000)::bigint",
