@@ -73,7 +73,14 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	for _, warning := range loaded.Warnings {
 		log.Warn(warning)
 	}
-	if err := start(ctx, loaded.Config, signals, log); err != nil {
+	traces, err := newTracing(environ, log)
+	if err != nil {
+		fmt.Fprintln(stderr, "userapi:", err)
+		return exitUsage
+	}
+	err = start(ctx, loaded.Config, traces, signals, log)
+	traces.close(err, signals)
+	if err != nil {
 		fmt.Fprintln(stderr, "userapi:", err)
 		if errors.As(err, new(unusableError)) {
 			return exitUsage
@@ -86,20 +93,20 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 
 // start builds the service from the store up, serves until it is told to stop, and takes it down. A
 // store that is away does not keep it from serving: it answers 503 until the store is there.
-func start(ctx context.Context, settings config.Config, signals <-chan os.Signal, log *zap.Logger) error {
+func start(ctx context.Context, settings config.Config, traces *tracing, signals <-chan os.Signal, log *zap.Logger) error {
 	listener, err := listen(ctx, settings.HTTP.Addr)
 	if err != nil {
 		return err
 	}
-	defer listener.Close()                  //nolint:errcheck // closed already when it was served
-	store, err := newStorage(settings, log) //nolint:contextcheck // what it starts ends with the store
+	defer listener.Close()                          //nolint:errcheck // closed already when it was served
+	store, err := newStorage(settings, traces, log) //nolint:contextcheck // what it starts ends with the store
 	if err != nil {
 		return err
 	}
 	defer store.Close() //nolint:errcheck // what it has acknowledged is kept
 	defer store.report()
 
-	service := &service{settings: settings, log: log, lifecycle: new(middleware.Lifecycle)}
+	service := &service{settings: settings, traces: traces, log: log, lifecycle: new(middleware.Lifecycle)}
 	server := newServer(settings, listener, &service.router, service.lifecycle, log)
 	preparing := store.begin(ctx)
 	defer preparing.end()

@@ -17,6 +17,7 @@ import (
 // service is the router over a store, of which there can be another one later.
 type service struct {
 	settings  config.Config
+	traces    *tracing // or nil
 	log       *zap.Logger
 	lifecycle *middleware.Lifecycle
 	router    exchange
@@ -31,6 +32,7 @@ func (s *service) open(store repository.Store, cursorKey []byte) error {
 		Lifecycle:            s.lifecycle,
 		Log:                  s.log,
 		Now:                  time.Now,
+		Tracing:              s.traces.requests(),
 		MaxBodyBytes:         s.settings.HTTP.MaxBodyBytes,
 		IgnoreUnknownMembers: s.settings.HTTP.UnknownMembers == config.UnknownIgnore,
 		RequireIfMatch:       s.settings.HTTP.RequireIfMatch,
