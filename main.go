@@ -17,7 +17,6 @@ import (
 	"go.uber.org/zap"
 
 	"userapi/config"
-	"userapi/middleware"
 )
 
 const (
@@ -38,6 +37,9 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 
 	loaded, err := config.Load("", args, environ)
 	if err != nil {
@@ -63,23 +65,25 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	}
 
 	signal.Ignore(syscall.SIGPIPE) // to lose the reader of the log is not to lose the service
-	log, writer, err := newLogger(loaded.Config.Log, stdout)
+	level, err := zap.ParseAtomicLevel(loaded.Config.Log.Level)
 	if err != nil {
 		fmt.Fprintln(stderr, "userapi:", err)
 		return exitUsage
 	}
+	log, writer := newLogger(loaded.Config.Log.Format, level, stdout)
 	defer writer.Close(logCloseBudget)
 	defer tuneCollector(environ)()
 	for _, warning := range loaded.Warnings {
 		log.Warn(warning)
 	}
-	traces, err := newTracing(environ, log)
-	if err != nil {
+	service := newService(loaded.Config, log, level)
+	service.load = func() (config.Loaded, error) { return config.Load("", args, environ) }
+	if service.traces, err = newTracing(environ, log); err != nil {
 		fmt.Fprintln(stderr, "userapi:", err)
 		return exitUsage
 	}
-	err = start(ctx, loaded.Config, traces, signals, log)
-	traces.close(err, signals)
+	err = start(ctx, service, signals, hangups)
+	service.traces.close(err, signals)
 	if err != nil {
 		fmt.Fprintln(stderr, "userapi:", err)
 		if errors.As(err, new(unusableError)) {
@@ -93,20 +97,20 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 
 // start builds the service from the store up, serves until it is told to stop, and takes it down. A
 // store that is away does not keep it from serving: it answers 503 until the store is there.
-func start(ctx context.Context, settings config.Config, traces *tracing, signals <-chan os.Signal, log *zap.Logger) error {
+func start(ctx context.Context, service *service, signals, hangups <-chan os.Signal) error {
+	settings, log := service.settings, service.log
 	listener, err := listen(ctx, settings.HTTP.Addr)
 	if err != nil {
 		return err
 	}
 	defer listener.Close()                          //nolint:errcheck // closed already when it was served
-	store, err := newStorage(settings, traces, log) //nolint:contextcheck // what it starts ends with the store
+	store, err := newStorage(settings, service.traces, log) //nolint:contextcheck // what it starts ends with the store
 	if err != nil {
 		return err
 	}
 	defer store.Close() //nolint:errcheck // what it has acknowledged is kept
 	defer store.report()
 
-	service := &service{settings: settings, traces: traces, log: log, lifecycle: new(middleware.Lifecycle)}
 	server := newServer(settings, listener, &service.router, service.lifecycle, log)
 	preparing := store.begin(ctx)
 	defer preparing.end()
@@ -129,6 +133,7 @@ func start(ctx context.Context, settings config.Config, traces *tracing, signals
 			return service.open(store, key)
 		}
 	}
+	defer service.follow(ctx, hangups)()
 	announce(listener.Addr(), settings, log)
 	return server.serve(ctx, signals)
 }
