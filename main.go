@@ -103,7 +103,7 @@ func start(ctx context.Context, service *service, signals, hangups <-chan os.Sig
 	if err != nil {
 		return err
 	}
-	defer listener.Close()                          //nolint:errcheck // closed already when it was served
+	defer listener.Close()                                  //nolint:errcheck // closed already when it was served
 	store, err := newStorage(settings, service.traces, log) //nolint:contextcheck // what it starts ends with the store
 	if err != nil {
 		return err

@@ -29,8 +29,12 @@ type spanQueue struct {
 	exporter               sdktrace.SpanExporter
 
 	most    int64
+	open    atomic.Int64 // spans that have not ended
 	waiting atomic.Int64
 	dropped atomic.Uint64
+
+	closing atomic.Bool
+	settled chan struct{} // hears, while closing, that no span is open
 
 	// ended is done when nothing is exported any more.
 	ended   context.Context
@@ -46,16 +50,40 @@ type spanQueue struct {
 
 // newSpanQueue returns a queue before an exporter, which it shuts down at its own Shutdown.
 func newSpanQueue(exporter sdktrace.SpanExporter, settings *config.Traces, log *zap.Logger, now func() time.Time) *spanQueue {
-	q := &spanQueue{exporter: exporter, most: int64(settings.Queue), log: log, now: now}
+	q := &spanQueue{exporter: exporter, most: int64(settings.Queue), settled: make(chan struct{}, 1), log: log, now: now}
 	q.ended, q.abandon = context.WithCancel(context.Background())
 	q.SpanProcessor = sdktrace.NewBatchSpanProcessor(behind{q}, sdktrace.WithMaxQueueSize(settings.Queue), sdktrace.WithMaxExportBatchSize(settings.Batch),
 		sdktrace.WithBatchTimeout(settings.Every), sdktrace.WithExportTimeout(settings.Patience))
 	return q
 }
 
+// OnStart implements sdktrace.SpanProcessor.
+func (q *spanQueue) OnStart(context.Context, sdktrace.ReadWriteSpan) { q.open.Add(1) }
+
 // OnEnd implements sdktrace.SpanProcessor. A span waits until its export has ended, so that the processor's
 // own queue, which is as long, is never full.
 func (q *spanQueue) OnEnd(span sdktrace.ReadOnlySpan) {
+	q.take(span)
+	if q.open.Add(-1) == 0 && q.closing.Load() {
+		select {
+		case q.settled <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// settle waits until no span is open, or ctx ends.
+func (q *spanQueue) settle(ctx context.Context) {
+	q.closing.Store(true)
+	for q.open.Load() > 0 && ctx.Err() == nil {
+		select {
+		case <-q.settled:
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (q *spanQueue) take(span sdktrace.ReadOnlySpan) {
 	if q.waiting.Add(1) > q.most {
 		q.waiting.Add(-1)
 		q.lose(1, "too many spans wait to be exported")

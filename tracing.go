@@ -135,7 +135,7 @@ func (t *tracing) dropped() uint64 {
 }
 
 // close exports what is left, for as long as the budget and the signals allow, and ends the tracing; after
-// a stop that was to be at once, nothing. No span may begin any more.
+// a stop that was to be at once, nothing. No request may begin any more.
 func (t *tracing) close(stopped error, signals <-chan os.Signal) {
 	if t == nil {
 		return
@@ -144,20 +144,20 @@ func (t *tracing) close(stopped error, signals <-chan os.Signal) {
 	if errors.Is(stopped, errForced) {
 		budget = 0
 	}
-	ended := make(chan struct{})
+	ctx, cancel := context.WithTimeout(context.Background(), budget)
+	defer cancel()
 	go func() {
-		defer close(ended)
-		// The provider would leave a goroutine behind, and a client that is not shut down, when its context
-		// ended before it was done. What ends instead are the exports.
-		_ = t.provider.Shutdown(context.Background()) // the queue has told what went wrong
+		select {
+		case <-signals:
+			cancel()
+		case <-ctx.Done():
+		}
 	}()
-	select {
-	case <-ended:
-	case <-time.After(budget):
-	case <-signals:
-	}
-	t.queue.abandon()
-	<-ended
+	t.queue.settle(ctx) // the requests that were cut off are about to end
+	// The provider would leave a goroutine behind, and an exporter that is not shut down, when its context
+	// ended before it was done. What ends instead are the exports.
+	defer context.AfterFunc(ctx, t.queue.abandon)()
+	_ = t.provider.Shutdown(context.Background()) // the queue has told what went wrong
 	t.queue.farewell()
 	t.client.CloseIdleConnections()
 }
