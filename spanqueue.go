@@ -51,7 +51,7 @@ type spanQueue struct {
 // newSpanQueue returns a queue before an exporter, which it shuts down at its own Shutdown.
 func newSpanQueue(exporter sdktrace.SpanExporter, settings *config.Traces, log *zap.Logger, now func() time.Time) *spanQueue {
 	q := &spanQueue{exporter: exporter, most: int64(settings.Queue), settled: make(chan struct{}, 1), log: log, now: now}
-	q.ended, q.abandon = context.WithCancel(context.Background())
+	q.ended, q.abandon = context.WithCancel(context.Background()) //nolint:gosec // whoever closes the tracing calls it
 	q.SpanProcessor = sdktrace.NewBatchSpanProcessor(behind{q}, sdktrace.WithMaxQueueSize(settings.Queue), sdktrace.WithMaxExportBatchSize(settings.Batch),
 		sdktrace.WithBatchTimeout(settings.Every), sdktrace.WithExportTimeout(settings.Patience))
 	return q
@@ -100,7 +100,7 @@ func (b behind) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) 
 	q := b.queue
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(q.ended, cancel)()
+	defer context.AfterFunc(q.ended, cancel)() //nolint:contextcheck // the one that ends first counts
 	err := q.ended.Err()
 	if err == nil {
 		err = q.exporter.ExportSpans(ctx, spans)

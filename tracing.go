@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"os"
 	"runtime/debug"
@@ -14,7 +15,9 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+	collectorpb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"go.uber.org/zap"
+	"google.golang.org/protobuf/proto"
 
 	"userapi/config"
 	"userapi/middleware"
@@ -42,12 +45,15 @@ type tracing struct {
 //
 // The SDK reads the environment too, but that of the process, and takes what it cannot use for not given.
 // So everything is read and judged by config.ReadTraces, and handed over by options, which come first.
+//
+//nolint:contextcheck // it asks nothing of anybody
 func newTracing(environ []string, log *zap.Logger) (*tracing, error) {
 	settings, err := config.ReadTraces(environ)
 	if settings == nil || err != nil {
 		return nil, err
 	}
-	client := exportClient(settings)
+	var queue *spanQueue
+	client := exportClient(settings, func(spans int) { queue.lose(spans, "the collector rejected them") })
 	headers := otlptracehttp.WithHeaders(settings.Headers)
 	compression := otlptracehttp.NoCompression
 	if settings.Gzip {
@@ -58,7 +64,7 @@ func newTracing(environ []string, log *zap.Logger) (*tracing, error) {
 	if err != nil {
 		return nil, err
 	}
-	queue := newSpanQueue(exporter, settings, log, time.Now)
+	queue = newSpanQueue(exporter, settings, log, time.Now)
 	root := sdktrace.TraceIDRatioBased(settings.Ratio)
 	sampler := root
 	if settings.ByParent {
@@ -72,9 +78,10 @@ func newTracing(environ []string, log *zap.Logger) (*tracing, error) {
 }
 
 // exportClient returns the client that spans are posted by. It follows no redirect, which would take the
-// headers to somebody else, and hands on nothing of what a failure says: a collector may repeat there what
-// it was sent, and the exporter would put that into its error, and so into the log.
-func exportClient(settings *config.Traces) *http.Client {
+// headers to somebody else, and hands on nothing of what an answer says: a collector may repeat there what it
+// was sent, and the exporter would put that into its error, and so into the log. How many spans an answer
+// rejects is told to a function.
+func exportClient(settings *config.Traces, rejected func(spans int)) *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = settings.TLS
 	return &http.Client{
@@ -82,13 +89,31 @@ func exportClient(settings *config.Traces) *http.Client {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
 			answer, err := transport.RoundTrip(r)
-			if err == nil && answer.StatusCode/100 != 2 {
-				_ = answer.Body.Close()
-				answer.Body = http.NoBody
+			if err != nil {
+				return nil, err
 			}
-			return answer, err
+			if answer.StatusCode/100 == 2 {
+				if spans := rejections(answer.Body); spans > 0 {
+					rejected(spans)
+				}
+			}
+			_ = answer.Body.Close()
+			answer.Body = http.NoBody
+			return answer, nil
 		}),
 	}
+}
+
+// rejections returns how many spans a collector says in its answer that it has not taken (OTLP, "partial
+// success"). One that cannot be read says nothing.
+func rejections(body io.Reader) int {
+	const longest = 64 << 10
+	text, err := io.ReadAll(io.LimitReader(body, longest))
+	var answer collectorpb.ExportTraceServiceResponse
+	if err != nil || proto.Unmarshal(text, &answer) != nil {
+		return 0
+	}
+	return int(max(answer.GetPartialSuccess().GetRejectedSpans(), 0))
 }
 
 // roundTripper is a function that is an http.RoundTripper.
@@ -136,6 +161,8 @@ func (t *tracing) dropped() uint64 {
 
 // close exports what is left, for as long as the budget and the signals allow, and ends the tracing; after
 // a stop that was to be at once, nothing. No request may begin any more.
+//
+//nolint:contextcheck // it comes when the context of all else has ended
 func (t *tracing) close(stopped error, signals <-chan os.Signal) {
 	if t == nil {
 		return

@@ -36,7 +36,7 @@ func recording() (*tracing, *tracetest.SpanRecorder) {
 func texts(set []attribute.KeyValue) map[string]string {
 	texts := map[string]string{}
 	for _, pair := range set {
-		texts[string(pair.Key)] = pair.Value.Emit()
+		texts[string(pair.Key)] = pair.Value.String()
 	}
 	return texts
 }

@@ -1,11 +1,15 @@
 package config
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"net/http/httptest"
+	"math/big"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -113,17 +117,38 @@ func TestReadTraces(t *testing.T) {
 	})
 	t.Run("certificates come from files", func(t *testing.T) {
 		t.Parallel()
-		server := httptest.NewTLSServer(nil)
-		defer server.Close()
-		authority := filepath.Join(t.TempDir(), "ca.pem")
-		if err := os.WriteFile(authority, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		got := readTraces(t, "OTEL_EXPORTER_OTLP_ENDPOINT=https://x OTEL_EXPORTER_OTLP_CERTIFICATE="+authority).TLS
-		if got.RootCAs == nil || got.MinVersion != tls.VersionTLS12 {
+		certificate, key := pair(t)
+		got := readTraces(t, "OTEL_EXPORTER_OTLP_ENDPOINT=https://x OTEL_EXPORTER_OTLP_CERTIFICATE="+certificate+
+			" OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE="+certificate+" OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY="+key).TLS
+		if got.RootCAs == nil || len(got.Certificates) != 1 || got.MinVersion != tls.VersionTLS12 {
 			t.Errorf("%+v", got)
 		}
 	})
+}
+
+// pair writes a certificate and its key and returns the names of the files.
+func pair(t *testing.T) (certificate, key string) {
+	t.Helper()
+	secret, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	public, err := x509.CreateCertificate(rand.Reader, template, template, &secret.PublicKey, secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, key = filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
+	for name, block := range map[string]*pem.Block{certificate: {Type: "CERTIFICATE", Bytes: public}, key: {Type: "PRIVATE KEY", Bytes: private}} {
+		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return certificate, key
 }
 
 func TestReadTraces_faults(t *testing.T) {

@@ -89,7 +89,7 @@ func (r *tracer) span(t *testing.T) sdktrace.ReadOnlySpan {
 func attributes(set []attribute.KeyValue) map[string]string {
 	texts := map[string]string{}
 	for _, pair := range set {
-		texts[string(pair.Key)] = pair.Value.Emit()
+		texts[string(pair.Key)] = pair.Value.String()
 	}
 	return texts
 }

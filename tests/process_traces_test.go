@@ -258,6 +258,11 @@ func TestProcessTraces_Away(t *testing.T) {
 			})
 			return collector
 		},
+		"a collector that takes nothing, and says so in a success": func(t *testing.T) *testkit.Collector {
+			collector := testkit.NewCollector(t, false)
+			collector.Answer(func(w http.ResponseWriter, r *http.Request) { testkit.Reject(w, r, "no: "+r.Header.Get("Api-Key")) })
+			return collector
+		},
 		"a collector that sends elsewhere": func(t *testing.T) *testkit.Collector {
 			elsewhere, collector := testkit.NewCollector(t, false), testkit.NewCollector(t, false)
 			elsewhere.Answer(func(_ http.ResponseWriter, r *http.Request) { t.Errorf("it was followed with %v", r.Header) })

@@ -90,24 +90,48 @@ func (c *Collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK)
 }
 
-func (c *Collector) take(r *http.Request) error {
+// Reject takes none of the spans of a request, as a collector does it that could read them.
+func Reject(w http.ResponseWriter, r *http.Request, message string) {
+	spans := 0
+	sent, _, err := read(r)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	for _, resource := range sent.ResourceSpans {
+		for _, scope := range resource.ScopeSpans {
+			spans += len(scope.Spans)
+		}
+	}
+	answer, _ := proto.Marshal(&collectorpb.ExportTraceServiceResponse{PartialSuccess: &collectorpb.ExportTracePartialSuccess{RejectedSpans: int64(spans), ErrorMessage: message}})
+	w.Header().Set("Content-Type", "application/x-protobuf")
+	_, _ = w.Write(answer)
+}
+
+// read returns what a request exports, and its octets before compression.
+func read(r *http.Request) (*collectorpb.ExportTraceServiceRequest, []byte, error) {
 	if r.Method != http.MethodPost || r.URL.Path != "/v1/traces" || r.Header.Get("Content-Type") != "application/x-protobuf" {
-		return fmt.Errorf("%s %s of %s", r.Method, r.URL, r.Header.Get("Content-Type"))
+		return nil, nil, fmt.Errorf("%s %s of %s", r.Method, r.URL, r.Header.Get("Content-Type"))
 	}
 	var reader io.Reader = r.Body
 	if r.Header.Get("Content-Encoding") == "gzip" {
 		unpacked, err := gzip.NewReader(r.Body)
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
 		reader = unpacked
 	}
 	body, err := io.ReadAll(reader)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	var sent collectorpb.ExportTraceServiceRequest
-	if err := proto.Unmarshal(body, &sent); err != nil {
+	sent := new(collectorpb.ExportTraceServiceRequest)
+	return sent, body, proto.Unmarshal(body, sent)
+}
+
+func (c *Collector) take(r *http.Request) error {
+	sent, body, err := read(r)
+	if err != nil {
 		return err
 	}
 	c.mu.Lock()
