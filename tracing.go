@@ -45,8 +45,6 @@ type tracing struct {
 //
 // The SDK reads the environment too, but that of the process, and takes what it cannot use for not given.
 // So everything is read and judged by config.ReadTraces, and handed over by options, which come first.
-//
-//nolint:contextcheck // it asks nothing of anybody
 func newTracing(environ []string, log *zap.Logger) (*tracing, error) {
 	settings, err := config.ReadTraces(environ)
 	if settings == nil || err != nil {
@@ -161,8 +159,6 @@ func (t *tracing) dropped() uint64 {
 
 // close exports what is left, for as long as the budget and the signals allow, and ends the tracing; after
 // a stop that was to be at once, nothing. No request may begin any more.
-//
-//nolint:contextcheck // it comes when the context of all else has ended
 func (t *tracing) close(stopped error, signals <-chan os.Signal) {
 	if t == nil {
 		return

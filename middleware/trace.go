@@ -47,8 +47,6 @@ func (t *Tracing) sampled(parent trace.SpanContext, id trace.TraceID) bool {
 //
 // Whether a request is sampled is asked before anything is made, so that one that is not costs next to
 // nothing and has no span at all.
-//
-//nolint:contextcheck // its context is that of the request
 func Trace(tracing *Tracing) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		parent := parentOf(c.Request.Header)
