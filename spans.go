@@ -91,17 +91,15 @@ func errorType(err error) string {
 	return ""
 }
 
-// outgoing returns a transport that records a span of each request that belongs to a sampled one, and tells
-// the other side of it by traceparent and tracestate (W3C Trace Context). The transport itself when nothing
-// is traced.
+// outgoing returns a transport that records a span of each request that is sampled, and tells the other side
+// of it by traceparent and tracestate (W3C Trace Context); the transport itself when nothing is traced. It is
+// for what the service asks by itself, such as the keys of an issuer: each is a trace of its own. What is
+// asked within a request that is not sampled would be one too, since such a request leaves no mark.
 func (t *tracing) outgoing(transport http.RoundTripper) http.RoundTripper {
 	if t == nil {
 		return transport
 	}
 	return roundTripper(func(r *http.Request) (*http.Response, error) {
-		if !trace.SpanContextFromContext(r.Context()).IsSampled() {
-			return transport.RoundTrip(r)
-		}
 		ctx, span := t.tracer.Start(r.Context(), r.Method, trace.WithSpanKind(trace.SpanKindClient),
 			trace.WithAttributes(semconv.HTTPRequestMethodKey.String(r.Method), semconv.ServerAddress(r.URL.Hostname())))
 		defer span.End()

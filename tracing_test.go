@@ -326,13 +326,24 @@ func TestTracing_outgoing(t *testing.T) {
 			t.Errorf("%d: %v %v", c.status, got.Status(), attributes)
 		}
 	}
-	t.Run("what belongs to no request tells nothing", func(t *testing.T) {
+	t.Run("what belongs to no request is a trace of its own", func(t *testing.T) {
 		traces, spans := recording()
-		for _, each := range []*tracing{traces, nil} {
-			ask(t.Context(), each)
-			if len(seen) != 0 || len(spans.Started()) != 0 {
-				t.Errorf("sent %v", seen)
-			}
+		ask(t.Context(), traces)
+		if got := spans.Ended(); len(got) != 1 || got[0].Parent().IsValid() || !strings.Contains(seen.Get("traceparent"), got[0].SpanContext().TraceID().String()) {
+			t.Errorf("sent %v for %v", seen, got)
+		}
+	})
+	t.Run("without tracing nothing is sent", func(t *testing.T) {
+		ask(t.Context(), nil)
+		if len(seen) != 0 {
+			t.Errorf("sent %v", seen)
+		}
+	})
+	t.Run("that a request is not sampled is told too", func(t *testing.T) {
+		provider := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.NeverSample()))
+		ask(t.Context(), &tracing{tracer: provider.Tracer(scope)})
+		if got := seen.Get("traceparent"); !strings.HasSuffix(got, "-00") {
+			t.Errorf("sent %q", got)
 		}
 	})
 }
