@@ -60,7 +60,7 @@ func (t *tracing) observer(target string, system attribute.KeyValue, kind trace.
 		if !trace.SpanContextFromContext(ctx).IsSampled() {
 			return ctx, unheard
 		}
-		ctx, span := t.tracer.Start(ctx, operation+" "+target, trace.WithSpanKind(kind),
+		ctx, span := t.tracer.Start(ctx, spanName(operation, target), trace.WithSpanKind(kind),
 			trace.WithAttributes(system, semconv.DBOperationName(operation)))
 		return ctx, func(err error) {
 			if kind := errorType(err); kind != "" {
@@ -73,6 +73,17 @@ func (t *tracing) observer(target string, system attribute.KeyValue, kind trace.
 }
 
 func unheard(error) {}
+
+// spanName is that of the semantic conventions: the operation and what it is done to.
+func spanName(operation, target string) string {
+	switch operation {
+	case "begin", "release":
+		target = "idempotency keys"
+	case "ping":
+		return operation
+	}
+	return operation + " " + target
+}
 
 // errorType returns what kind of failure an error is; nothing for what a store is there to say, such as that
 // a user does not exist, and for a caller who went away.
