@@ -37,6 +37,11 @@ const (
 	StatementsDescribe = "describe" // storage.statements: described each time, and not kept
 	StatementsSimple   = "simple"   // storage.statements: as text, which a pooler in transaction mode needs
 
+	AuthNone   = "none"    // auth.mode: everybody may do everything
+	AuthBasic  = "basic"   // auth.mode: a name and a password (RFC 7617)
+	AuthAPIKey = "api_key" // auth.mode: a key that --new-api-key made
+	AuthJWT    = "jwt"     // auth.mode: a token that somebody else has signed (RFC 7519)
+
 	SynchronousFull   = "full"   // storage.synchronous: acknowledged is on the disk
 	SynchronousNormal = "normal" // storage.synchronous: a loss of power may take the last commits
 )
@@ -45,6 +50,13 @@ const (
 // key of a field is the path of its mapstructure names, such as http.addr.
 type Config struct {
 	HTTP        HTTP        `mapstructure:"http"`
+	TLS         TLS         `mapstructure:"tls"`
+	CORS        CORS        `mapstructure:"cors"`
+	Auth        Auth        `mapstructure:"auth"`
+	JWT         JWT         `mapstructure:"jwt"`
+	Limit       Limit       `mapstructure:"limit"`
+	Admin       Admin       `mapstructure:"admin"`
+	Reload      Reload      `mapstructure:"reload"`
 	Shutdown    Shutdown    `mapstructure:"shutdown"`
 	Log         Log         `mapstructure:"log"`
 	Storage     Storage     `mapstructure:"storage"`
@@ -77,6 +89,98 @@ type HTTP struct {
 	TrustedProxies []string `mapstructure:"trusted_proxies"`
 	// Swagger says whether the documents and their browser page are served.
 	Swagger bool `mapstructure:"swagger"`
+	// Compression says whether answers are compressed for clients that ask for it.
+	Compression bool `mapstructure:"compression"`
+}
+
+// TLS is what the service shows of itself to those who connect. Both files are set, or none.
+type TLS struct {
+	// CertFile is the path of a PEM file with the certificate, and those between it and a root.
+	CertFile string `mapstructure:"cert_file"`
+	// KeyFile is the path of a PEM file with the private key.
+	KeyFile string `mapstructure:"key_file"`
+	// HSTS is how long browsers keep to HTTPS once they have seen it (RFC 6797); 0 is for not at all.
+	HSTS time.Duration `mapstructure:"hsts"`
+}
+
+// CORS says which pages of other origins may use the service from a browser.
+type CORS struct {
+	// Origins are those that may, such as https://app.example.com; never nil.
+	Origins []string `mapstructure:"origins"`
+	// MaxAge is how long a browser may remember the answer to its question.
+	MaxAge time.Duration `mapstructure:"max_age"`
+}
+
+// Auth is who may use the service.
+type Auth struct {
+	// Mode lists the ways to say who one is: AuthNone alone, or any of AuthBasic, AuthAPIKey and AuthJWT.
+	Mode []string `mapstructure:"mode"`
+	// AllowAnonymous says that AuthNone is meant also where others than this machine can connect.
+	AllowAnonymous bool `mapstructure:"allow_anonymous"`
+	// Users has a line `name:hash` or `name:hash:scope,scope` for each user of AuthBasic.
+	Users Secret `mapstructure:"users"`
+	// UsersFile is the path of the file that Users was read from, or empty.
+	UsersFile string `mapstructure:"users_file"`
+	// BasicScopes are those of users whose line names none; never nil.
+	BasicScopes []string `mapstructure:"basic_scopes"`
+	// APIKeys has a line for each key, as --new-api-key prints it.
+	APIKeys Secret `mapstructure:"api_keys"`
+	// APIKeysFile is the path of the file that APIKeys was read from, or empty.
+	APIKeysFile string `mapstructure:"api_keys_file"`
+}
+
+// JWT is what a token of AuthJWT must be. At most one of JWKSURL, KeyFile and Secret is set.
+type JWT struct {
+	// JWKSURL is where the issuer publishes its keys (RFC 7517), or empty.
+	JWKSURL string `mapstructure:"jwks_url"`
+	// KeyFile is the path of a file with its public keys, in PEM or as a JWKS, or empty.
+	KeyFile string `mapstructure:"key_file"`
+	// Secret is the key of HS256, or empty. After Load it is set from whichever place it was given.
+	Secret Secret `mapstructure:"secret"`
+	// SecretFile is the path of the file that Secret was read from, or empty.
+	SecretFile string `mapstructure:"secret_file"`
+	// Issuer is what the claim iss must be.
+	Issuer string `mapstructure:"issuer"`
+	// Audience is what must be among the values of the claim aud.
+	Audience string `mapstructure:"audience"`
+	// Leeway is how far the clock of the issuer may be from ours.
+	Leeway time.Duration `mapstructure:"leeway"`
+	// Refresh is how often the keys at JWKSURL are read again.
+	Refresh time.Duration `mapstructure:"refresh"`
+}
+
+// Limit is how much of the service one caller can have, and all of them together.
+type Limit struct {
+	// Reads, Writes and Bulk are for requests that read, that change one user, and for the operations of
+	// batches. The zero Rate is no limit.
+	Reads  Rate `mapstructure:"reads"`
+	Writes Rate `mapstructure:"writes"`
+	Bulk   Rate `mapstructure:"bulk"`
+	// Redis is that which all instances share for it, in the form of Cache.Redis; or empty, and each
+	// instance counts for itself.
+	Redis Secret `mapstructure:"redis"`
+	// RedisFile is the path of the file that Redis was read from, or empty.
+	RedisFile string `mapstructure:"redis_file"`
+	// MaxCallers is how many callers are remembered in memory at most.
+	MaxCallers int `mapstructure:"max_callers"`
+	// InFlight is how many requests are worked on at a time at most; 0 is for no limit.
+	InFlight int `mapstructure:"in_flight"`
+}
+
+// Admin is the side of the service that only its operator sees.
+type Admin struct {
+	// Addr is the host:port of a listener for metrics, or empty for none.
+	Addr string `mapstructure:"addr"`
+	// Pprof says whether that listener also has the profiles of Go.
+	Pprof bool `mapstructure:"pprof"`
+	// MetricsOnMain says whether the metrics are at http.addr too.
+	MetricsOnMain bool `mapstructure:"metrics_on_main"`
+}
+
+// Reload is when the settings are read again, beside a SIGHUP.
+type Reload struct {
+	// Poll is how often the files are looked at for a change; 0 is for never.
+	Poll time.Duration `mapstructure:"poll"`
 }
 
 // Shutdown is how the service leaves after SIGTERM.
@@ -181,7 +285,15 @@ func Default() Config {
 			UnknownMembers:    UnknownRefuse,
 			TrustedProxies:    []string{},
 			Swagger:           true,
+			Compression:       true,
 		},
+		CORS: CORS{Origins: []string{}, MaxAge: 10 * time.Minute},
+		Auth: Auth{
+			Mode:        []string{AuthNone},
+			BasicScopes: []string{"users:read", "users:write", "users:delete", "users:bulk"},
+		},
+		JWT:      JWT{Leeway: 30 * time.Second, Refresh: 15 * time.Minute},
+		Limit:    Limit{MaxCallers: 100_000, InFlight: 1000},
 		Shutdown: Shutdown{Drain: 2 * time.Second, Timeout: 10 * time.Second},
 		Log:      Log{Level: "info", Format: LogAuto},
 		Storage: Storage{

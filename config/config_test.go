@@ -29,6 +29,38 @@ func samples() map[string][3]string {
 		"http.require_if_match":    {"true", "false", "true"},
 		"http.trusted_proxies":     {"10.0.0.1", "10.0.0.0/8,::1", "2001:db8::/32"},
 		"http.swagger":             {"false", "true", "false"},
+		"http.compression":         {"false", "true", "false"},
+		"tls.cert_file":            {"one.crt", "two.crt", "keys/three.crt"},
+		"tls.key_file":             {"one.pem", "two.pem", "keys/three.pem"},
+		"tls.hsts":                 {"1h", "24h", "8760h"},
+		"cors.origins":             {"https://a.example", "https://a.example,http://localhost:3000", "http://[::1]:8000"},
+		"cors.max_age":             {"0s", "1s", "24h"},
+		"auth.mode":                {"basic", "basic,jwt", "api_key"},
+		"auth.allow_anonymous":     {"true", "false", "true"},
+		"auth.users":               {"ada:x", "ada:y", "ada:x:users:read,admin\ngrace:z"},
+		"auth.users_file":          {"one.lines", "two.lines", "keys/three.lines"},
+		"auth.basic_scopes":        {"users:read", "users:read,users:write", "admin"},
+		"auth.api_keys":            {"one", "two", "one\ntwo"},
+		"auth.api_keys_file":       {"one.lines", "two.lines", "keys/three.lines"},
+		"jwt.jwks_url":             {"https://issuer.example/jwks.json", "http://127.0.0.1:9000/jwks", "https://issuer.example:8443/"},
+		"jwt.key_file":             {"one.pub", "two.pub", "keys/three.pub"},
+		"jwt.secret":               {sampleKey(7), sampleKey(8), sampleKey(9)},
+		"jwt.secret_file":          {"one.key", "two.key", "keys/three.key"},
+		"jwt.issuer":               {"https://issuer.example/", "issuer", "é"},
+		"jwt.audience":             {"users", "https://users.example", "a b"},
+		"jwt.leeway":               {"0s", "10s", "5m"},
+		"jwt.refresh":              {"10s", "1m", "24h"},
+		"limit.reads":              {"1/1s", "100/1m", "1000000/24h"},
+		"limit.writes":             {"10/1s", "off", "5/1m30s"},
+		"limit.bulk":               {"1000/1s", "100/1h", "7/1m"},
+		"limit.redis":              {"redis:6379", "rediss://ada:pa55@redis/1", "[::1]:6379"},
+		"limit.redis_file":         {"one.redis", "two.redis", "keys/three.redis"},
+		"limit.max_callers":        {"100", "1000", "100000000"},
+		"limit.in_flight":          {"0", "1", "1048576"},
+		"admin.addr":               {"9090", ":9091", "10.0.0.7:9092"},
+		"admin.pprof":              {"true", "false", "true"},
+		"admin.metrics_on_main":    {"true", "false", "true"},
+		"reload.poll":              {"1s", "0s", "1h"},
 		"shutdown.drain":           {"0s", "1s", "5m"},
 		"shutdown.timeout":         {"1s", "2s", "3s"},
 		"log.level":                {"debug", "warn", "error"},
@@ -62,6 +94,8 @@ func company(key string) map[string]string {
 		return map[string]string{"storage.dsn": "/users"} // a path for SQLite, a database for MySQL
 	case "cache.redis", "cache.redis_file", "cache.local":
 		return map[string]string{"storage.engine": "sqlite", "storage.dsn": "users.db"}
+	case "admin.pprof":
+		return map[string]string{"admin.addr": "9090"}
 	case "storage.dsn", "storage.dsn_file":
 		return map[string]string{"storage.engine": "sqlite"}
 	}
@@ -87,6 +121,7 @@ func folder(t testing.TB, yaml string) string {
 	for _, name := range []string{"one", "two", "keys/three"} {
 		write(t, dir+"/"+name+".dsn", " /"+filepath.Base(name)+"\n")
 		write(t, dir+"/"+name+".redis", filepath.Base(name)+":6379\n")
+		write(t, dir+"/"+name+".lines", filepath.Base(name)+":x\n"+filepath.Base(name)+":y\n")
 	}
 	if yaml != "" {
 		write(t, dir+"/config.yaml", yaml)
@@ -237,7 +272,7 @@ func TestKeys(t *testing.T) {
 	t.Run("are secret exactly when another one may name their file", func(t *testing.T) {
 		c := newCatalogue()
 		for _, k := range keys() {
-			if of, isFile := strings.CutSuffix(k.name, "_file"); isFile && !c.byName[of].secret {
+			if of, isFile := strings.CutSuffix(k.name, "_file"); isFile && c.byName[of].name != "" && !c.byName[of].secret {
 				t.Errorf("%s is for no secret", k.name)
 			}
 			if _, hasFile := c.byName[k.fileKey()]; hasFile != k.secret {

@@ -120,6 +120,8 @@ func inYAML(value any) string {
 	switch v := value.(type) {
 	case Secret:
 		return strconv.Quote(v.String())
+	case Rate:
+		return strconv.Quote(v.String())
 	case string:
 		if v == "" || strings.Trim(v, "abcdefghijklmnopqrstuvwxyz") != "" || isYAMLWord(v) {
 			return strconv.Quote(v)

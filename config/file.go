@@ -163,9 +163,9 @@ func scalarText(k key, node *yaml.Node) (string, *complaint) {
 	switch {
 	case k.rule.kind == list && node.Kind != yaml.SequenceNode:
 		return "", &complaint{"the value is not a list", "write it as [one, two], or [] for none"}
-	case k.rule.kind != list && node.Kind != yaml.ScalarNode:
+	case k.rule.kind != list && k.rule.kind != words && node.Kind != yaml.ScalarNode, node.Kind == yaml.MappingNode:
 		return "", &complaint{"the value is a list or a section", "give a single value"}
-	case k.rule.kind != list:
+	case node.Kind == yaml.ScalarNode:
 		return node.Value, nil
 	}
 	elements := []string{}

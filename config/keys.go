@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -25,12 +26,21 @@ func (k key) env() string {
 // fileKey returns the name of the setting that may name a file to read the secret from.
 func (k key) fileKey() string { return k.name + "_file" }
 
+// Sizes in bytes.
+const (
+	kib = 1 << 10
+	mib = 1 << 20
+	gib = 1 << 30
+)
+
 // keys returns the one table of all settings, in the order of the documents. The keys of a section
 // stand together.
+func keys() []key { return slices.Concat(keysOfServing(), keysOfGuarding(), keysOfKeeping()) }
+
+// keysOfServing are about how the service listens.
 //
 //nolint:revive // a table, not a function to follow
-func keys() []key {
-	const kib, mib, gib = 1 << 10, 1 << 20, 1 << 30
+func keysOfServing() []key {
 	wait := span(100*time.Millisecond, time.Hour)
 	return []key{
 		{
@@ -77,6 +87,38 @@ func keys() []key {
 			name: "http.swagger", rule: truth(),
 			meaning: "serve the API's documents and their page at /swagger",
 		},
+		{
+			name: "http.compression", rule: truth(),
+			meaning: "compress answers of 1 KiB and more for clients that ask for it",
+		},
+		{
+			name: "tls.cert_file", rule: path(),
+			meaning: "PEM file with the certificate and those that lead to a root; if empty, plain HTTP",
+		},
+		{
+			name: "tls.key_file", rule: path(),
+			meaning: "PEM file with the private key of the certificate",
+		},
+		{
+			name: "tls.hsts", rule: span(0, 2*365*24*time.Hour),
+			meaning: "how long browsers keep to HTTPS once they have seen it; 0s for not at all",
+		},
+		{
+			name: "cors.origins", rule: origins(),
+			meaning: "pages of other origins that may use the service from a browser",
+		},
+		{
+			name: "cors.max_age", rule: span(0, 24*time.Hour),
+			meaning: "how long a browser may remember that it may",
+		},
+	}
+}
+
+// keysOfKeeping are about what the service holds, and about the process.
+//
+//nolint:revive // a table, not a function to follow
+func keysOfKeeping() []key {
+	return []key{
 		{
 			name: "shutdown.drain", rule: span(0, 5*time.Minute),
 			meaning: "time after SIGTERM in which the service says that it is not ready, but answers",

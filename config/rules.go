@@ -22,6 +22,7 @@ const (
 	number              // an integer
 	boolean             // true or false
 	list                // a sequence of strings; elsewhere separated by commas
+	words               // a list, or a string that is its only element
 )
 
 // complaint says what is wrong with a value and what to do about it.

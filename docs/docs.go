@@ -407,7 +407,25 @@ const docTemplate = `{
                             }
                         }
                     },
+                    "401": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
+                    "403": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
                     "422": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
+                    "429": {
                         "description": "The problem",
                         "schema": {
                             "$ref": "#/definitions/Problem"
@@ -486,6 +504,18 @@ const docTemplate = `{
                             "$ref": "#/definitions/Problem"
                         }
                     },
+                    "401": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
+                    "403": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
                     "408": {
                         "description": "The problem",
                         "schema": {
@@ -517,6 +547,12 @@ const docTemplate = `{
                         }
                     },
                     "422": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
+                    "429": {
                         "description": "The problem",
                         "schema": {
                             "$ref": "#/definitions/Problem"
@@ -601,6 +637,18 @@ const docTemplate = `{
                             "$ref": "#/definitions/Problem"
                         }
                     },
+                    "401": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
+                    "403": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
                     "404": {
                         "description": "The problem",
                         "schema": {
@@ -650,6 +698,12 @@ const docTemplate = `{
                         }
                     },
                     "428": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
+                    "429": {
                         "description": "The problem",
                         "schema": {
                             "$ref": "#/definitions/Problem"
@@ -719,7 +773,25 @@ const docTemplate = `{
                             }
                         }
                     },
+                    "401": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
+                    "403": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
                     "404": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
+                    "429": {
                         "description": "The problem",
                         "schema": {
                             "$ref": "#/definitions/Problem"
@@ -790,6 +862,18 @@ const docTemplate = `{
                             }
                         }
                     },
+                    "401": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
+                    "403": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
                     "404": {
                         "description": "The problem",
                         "schema": {
@@ -797,6 +881,12 @@ const docTemplate = `{
                         }
                     },
                     "422": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
+                    "429": {
                         "description": "The problem",
                         "schema": {
                             "$ref": "#/definitions/Problem"
@@ -874,6 +964,18 @@ const docTemplate = `{
                             "$ref": "#/definitions/Problem"
                         }
                     },
+                    "401": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
+                    "403": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
                     "404": {
                         "description": "The problem",
                         "schema": {
@@ -928,6 +1030,12 @@ const docTemplate = `{
                             "$ref": "#/definitions/Problem"
                         }
                     },
+                    "429": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
                     "500": {
                         "description": "The problem",
                         "schema": {
@@ -973,6 +1081,18 @@ const docTemplate = `{
                     "204": {
                         "description": "The user is gone"
                     },
+                    "401": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
+                    "403": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
                     "404": {
                         "description": "The problem",
                         "schema": {
@@ -998,6 +1118,12 @@ const docTemplate = `{
                         }
                     },
                     "428": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
+                    "429": {
                         "description": "The problem",
                         "schema": {
                             "$ref": "#/definitions/Problem"
@@ -1076,6 +1202,18 @@ const docTemplate = `{
                             "$ref": "#/definitions/Problem"
                         }
                     },
+                    "401": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
+                    "403": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
                     "404": {
                         "description": "The problem",
                         "schema": {
@@ -1131,6 +1269,12 @@ const docTemplate = `{
                         }
                     },
                     "428": {
+                        "description": "The problem",
+                        "schema": {
+                            "$ref": "#/definitions/Problem"
+                        }
+                    },
+                    "429": {
                         "description": "The problem",
                         "schema": {
                             "$ref": "#/definitions/Problem"

@@ -68,7 +68,7 @@ type BatchResult struct {
 //	@Param			batch			body		BatchRequest	true	"What to do"
 //	@Success		200,207			{object}	BatchResults	"What became of the operations of an atomic (200) or independent (207) batch"
 //	@Header			200,207			{string}	Idempotency-Replayed	"true when the answer is that of an earlier request"
-//	@Failure		400,404,408,409,412,413,415,422,428,500,503	{object}	problem.Problem	"The problem"
+//	@Failure		400,401,403,404,408,409,412,413,415,422,428,429,500,503	{object}	problem.Problem	"The problem"
 //	@Header			409				{integer}	Retry-After				"After how many seconds to send the same request again, when it is still running"
 //	@Router			/users/batch [post]
 func (h *users) batch(c *gin.Context) error {

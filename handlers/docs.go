@@ -36,10 +36,10 @@ func protectDocuments(c *gin.Context) {
 func documents() []route {
 	ui := newUI(docs.UI())
 	return []route{
-		{http.MethodGet, "/openapi.json", openAPI(docs.OpenAPI())},
-		{http.MethodGet, "/swagger/", enterUI},
-		{http.MethodGet, "/swagger/doc.json", swagger(docs.Swagger())},
-		{http.MethodGet, "/swagger/:file", ui.serve},
+		open("/openapi.json", openAPI(docs.OpenAPI())),
+		open("/swagger/", enterUI),
+		open("/swagger/doc.json", swagger(docs.Swagger())),
+		open("/swagger/:file", ui.serve),
 	}
 }
 

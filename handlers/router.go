@@ -17,6 +17,7 @@ import (
 
 	"userapi/handlers/problem"
 	"userapi/middleware"
+	"userapi/models"
 )
 
 // Deps is what the router is built of. All of it stays the caller's.
@@ -50,9 +51,18 @@ type Pinger interface {
 
 // route is one line of the list of routes.
 type route struct {
-	method  string
-	path    string
+	method string
+	path   string
+	// needs are the scopes without which nobody may ask; none where everybody may.
+	needs models.Scopes
+	// budget is what a request is charged to.
+	budget  middleware.Budget
 	handler func(*gin.Context) error
+}
+
+// open is a route that everybody may ask, as often as they like.
+func open(path string, handler func(*gin.Context) error) route {
+	return route{http.MethodGet, path, 0, middleware.BudgetNone, handler}
 }
 
 // New returns the handler of the whole service. Its errors are those of a wrong Deps.
@@ -84,22 +94,22 @@ func New(deps Deps) (http.Handler, error) {
 	// under /v1 and with and without a slash at the end.
 	for _, prefix := range []string{"", "/v1"} {
 		register(engine.Group(prefix, aboutUsers), []route{
-			{http.MethodPost, "/users/", users.create},
-			{http.MethodGet, "/users/", users.list},
-			{http.MethodPost, "/users/batch/", users.batch},
-			{http.MethodGet, "/users/by-email/*email", users.byEmail},
-			{http.MethodGet, "/users/:id/", users.get},
-			{http.MethodPut, "/users/:id/", users.update},
-			{http.MethodPatch, "/users/:id/", users.patch},
-			{http.MethodDelete, "/users/:id/", users.delete},
+			{http.MethodPost, "/users/", models.ScopeWrite, middleware.BudgetWrites, users.create},
+			{http.MethodGet, "/users/", models.ScopeRead, middleware.BudgetReads, users.list},
+			{http.MethodPost, "/users/batch/", models.ScopeBulk, middleware.BudgetBulk, users.batch},
+			{http.MethodGet, "/users/by-email/*email", models.ScopeRead, middleware.BudgetReads, users.byEmail},
+			{http.MethodGet, "/users/:id/", models.ScopeRead, middleware.BudgetReads, users.get},
+			{http.MethodPut, "/users/:id/", models.ScopeWrite, middleware.BudgetWrites, users.update},
+			{http.MethodPatch, "/users/:id/", models.ScopeWrite, middleware.BudgetWrites, users.patch},
+			{http.MethodDelete, "/users/:id/", models.ScopeDelete, middleware.BudgetWrites, users.delete},
 		})
 	}
 	register(&engine.RouterGroup, []route{
-		{http.MethodGet, "/", index(deps.Documents)},
-		{http.MethodGet, "/health", health.live},
-		{http.MethodGet, "/livez", health.live},
-		{http.MethodGet, "/readyz", health.ready},
-		{http.MethodGet, "/problems/:code", problem.Page(deps.Documents)},
+		open("/", index(deps.Documents)),
+		open("/health", health.live),
+		open("/livez", health.live),
+		open("/readyz", health.ready),
+		open("/problems/:code", problem.Page(deps.Documents)),
 	})
 	if deps.Documents {
 		register(engine.Group("", protectDocuments), documents())

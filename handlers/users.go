@@ -78,7 +78,7 @@ type UserPatch struct {
 //	@Header			201				{string}	Location				"The path of the user, under the prefix that was asked"
 //	@Header			201				{string}	ETag					"The version of the user, quoted"
 //	@Header			201				{string}	Idempotency-Replayed	"true when the answer is that of an earlier request"
-//	@Failure		400,408,409,413,415,422,500,503	{object}	problem.Problem	"The problem"
+//	@Failure		400,401,403,408,409,413,415,422,429,500,503	{object}	problem.Problem	"The problem"
 //	@Header			409				{integer}	Retry-After				"After how many seconds to send the same request again, when it is still running"
 //	@Router			/users/ [post]
 func (h *users) create(c *gin.Context) error {
@@ -126,7 +126,7 @@ func (h *users) createOnce(c *gin.Context, key *retryKey, input models.UserInput
 //	@Success		200				{object}	models.User	"The user"
 //	@Success		304				"The user is still of a version that If-None-Match names"
 //	@Header			200,304			{string}	ETag		"The version of the user, quoted"
-//	@Failure		404,422,500,503	{object}	problem.Problem	"The problem"
+//	@Failure		401,403,404,422,429,500,503	{object}	problem.Problem	"The problem"
 //	@Router			/users/{id} [get]
 func (h *users) get(c *gin.Context) error {
 	id, err := pathID(c.Param("id"))
@@ -154,7 +154,7 @@ func (h *users) get(c *gin.Context) error {
 //	@Success		200				{object}	models.User	"The user"
 //	@Success		304				"The user is still of a version that If-None-Match names"
 //	@Header			200,304			{string}	ETag		"The version of the user, quoted"
-//	@Failure		404,500,503	{object}	problem.Problem	"The problem"
+//	@Failure		401,403,404,429,500,503	{object}	problem.Problem	"The problem"
 //	@Router			/users/by-email/{email} [get]
 func (h *users) byEmail(c *gin.Context) error {
 	address := strings.TrimSuffix(c.Param("email")[1:], "/")
@@ -203,7 +203,7 @@ var errNobodyHasAddress = &models.Error{
 //	@Success		200				{object}	UserPage	"The page"
 //	@Header			200				{string}	Link			"The first, next and previous page (RFC 8288), as far as there is one"
 //	@Header			200				{integer}	X-Total-Count	"The total once more; there when include_total asks for it"
-//	@Failure		422,500,503		{object}	problem.Problem	"The problem"
+//	@Failure		401,403,422,429,500,503		{object}	problem.Problem	"The problem"
 //	@Router			/users/ [get]
 func (h *users) list(c *gin.Context) error {
 	var asked parameters
@@ -234,7 +234,7 @@ func (h *users) list(c *gin.Context) error {
 //	@Param			user		body		models.UserInput	true	"What to store instead"
 //	@Success		200			{object}	models.User			"The user as stored"
 //	@Header			200			{string}	ETag				"The version of the user, quoted"
-//	@Failure		400,404,408,409,412,413,415,422,428,500,503	{object}	problem.Problem	"The problem"
+//	@Failure		400,401,403,404,408,409,412,413,415,422,428,429,500,503	{object}	problem.Problem	"The problem"
 //	@Header			412			{string}	ETag				"The version of the user as it is now, quoted"
 //	@Router			/users/{id} [put]
 func (h *users) update(c *gin.Context) error {
@@ -265,7 +265,7 @@ func (h *users) update(c *gin.Context) error {
 //	@Param			user		body		UserPatch	true	"What to change"
 //	@Success		200			{object}	models.User	"The user as stored"
 //	@Header			200			{string}	ETag		"The version of the user, quoted"
-//	@Failure		400,404,408,409,412,413,415,422,428,500,503	{object}	problem.Problem	"The problem"
+//	@Failure		400,401,403,404,408,409,412,413,415,422,428,429,500,503	{object}	problem.Problem	"The problem"
 //	@Header			412			{string}	ETag			"The version of the user as it is now, quoted"
 //	@Header			415			{string}	Accept-Patch	"The media types that a change can have"
 //	@Router			/users/{id} [patch]
@@ -297,7 +297,7 @@ func (h *users) patch(c *gin.Context) error {
 //	@Param			id			path	int		true	"The id of the user"	minimum(1)	format(int64)
 //	@Param			If-Match	header	string	false	"The version that the user must have, as ETag gave it; several, or * for any"
 //	@Success		204	"The user is gone"
-//	@Failure		404,412,422,428,500,503	{object}	problem.Problem	"The problem"
+//	@Failure		401,403,404,412,422,428,429,500,503	{object}	problem.Problem	"The problem"
 //	@Header			412			{string}	ETag	"The version of the user as it is now, quoted"
 //	@Router			/users/{id} [delete]
 func (h *users) delete(c *gin.Context) error {

@@ -28,6 +28,9 @@ const (
 	KindTimeout
 	KindCancelled
 	KindPreconditionRequired
+	KindUnauthenticated
+	KindForbidden
+	KindTooManyRequests
 )
 
 // Error is a failure that a client is told about. Its values are compared by errors.Is on Code, so

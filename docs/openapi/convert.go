@@ -171,7 +171,7 @@ func addHeaders(path, status string, response *openapi3.Response) {
 	if aboutUsers(path) {
 		names = append(names, "Cache-Control", "Vary")
 	}
-	if status == strconv.Itoa(http.StatusServiceUnavailable) {
+	if status == strconv.Itoa(http.StatusServiceUnavailable) || status == strconv.Itoa(http.StatusTooManyRequests) {
 		names = append(names, "Retry-After")
 	}
 	for _, name := range names {

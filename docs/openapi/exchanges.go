@@ -9,6 +9,7 @@ import (
 	"testing/iotest"
 
 	"userapi/handlers"
+	"userapi/handlers/problem"
 	"userapi/models"
 )
 
@@ -39,7 +40,11 @@ const asJSON = "application/json"
 func exchanges() []exchange { return slices.Concat(userExchanges(), otherExchanges()) }
 
 func userExchanges() []exchange {
-	return slices.Concat(createExchanges(), listExchanges(), getExchanges(), replaceExchanges(), patchExchanges(), deleteExchanges(), batchExchanges())
+	return slices.Concat(createExchanges(), listExchanges(), getExchanges(), replaceExchanges(), patchExchanges(), deleteExchanges(), batchExchanges(),
+		refusals("createUser", "POST /users/", asJSON, adaBody), refusals("listUsers", "GET /users/", "", ""),
+		refusals("getUser", "GET /users/1", "", ""), refusals("getUserByEmail", "GET /users/by-email/grace@example.com", "", ""),
+		refusals("replaceUser", "PUT /users/1", asJSON, graceBody), refusals("patchUser", "PATCH /users/1", asMergePatch, `{"age":86}`),
+		refusals("deleteUser", "DELETE /users/1", "", ""), refusals("batchUsers", "POST /users/batch", asJSON, `{"operations":[{"op":"delete","id":3}]}`))
 }
 
 // What is sent of users. The store knows Grace as 1, Alan as 2 and Mary as 3.
@@ -213,6 +218,20 @@ func otherExchanges() []exchange {
 		{operation: "explainProblem", name: "html", request: "GET /problems/email-taken", accept: "text/html"},
 		{operation: "explainProblem", request: "GET /problems/email-given"},
 	}
+}
+
+// refusals returns the exchanges in which nobody is let in, for one request.
+func refusals(operation, request, media, body string) []exchange {
+	var found []exchange
+	for _, err := range []error{problem.ErrUnauthenticated, problem.ErrInsufficientScope, problem.ErrRateLimited} {
+		found = append(found, exchange{operation: operation, request: request, media: media, body: text(body), spoil: refusing(err)})
+	}
+	return found
+}
+
+// refusing has every request be refused.
+func refusing(err error) func(*handlers.Deps) {
+	return func(deps *handlers.Deps) { deps.Users = failing{err} }
 }
 
 // slow is a body that does not arrive in time.

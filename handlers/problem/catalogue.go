@@ -3,6 +3,7 @@ package problem
 import (
 	"net/http"
 	"slices"
+	"time"
 
 	"userapi/models"
 )
@@ -25,6 +26,16 @@ var (
 	// ErrBatchRejected is returned as a copy with a fault for every bad operation, and with the kind of
 	// the first of them when none is of KindInvalid.
 	ErrBatchRejected = &models.Error{Kind: models.KindInvalid, Code: "batch_rejected", Detail: "At least one operation of the batch cannot be done, so that none of them was."}
+
+	// ErrUnauthenticated is the same whatever is wrong with the credentials, so that nobody learns from it
+	// which names there are. It goes with a WWW-Authenticate header.
+	ErrUnauthenticated = &models.Error{Kind: models.KindUnauthenticated, Code: "unauthenticated", Detail: "The request has no credentials that this service accepts."}
+	// ErrInsufficientScope is returned as a copy whose detail names the scope that is missing.
+	ErrInsufficientScope = &models.Error{Kind: models.KindForbidden, Code: "insufficient_scope", Detail: "The credentials do not allow this."}
+	// ErrRateLimited is returned as a copy that says when to come again.
+	ErrRateLimited = &models.Error{Kind: models.KindTooManyRequests, Code: "rate_limited", Detail: "There were too many requests from this caller.", RetryAfter: time.Second}
+	// ErrOverloaded tells of more requests at a time than the service works on.
+	ErrOverloaded = &models.Error{Kind: models.KindUnavailable, Code: "overloaded", Detail: "The service has as many requests as it can work on; try again later.", RetryAfter: time.Second}
 
 	errClientGone = &models.Error{Kind: models.KindCancelled, Code: "client_closed_request", Detail: "The client went away before the answer."}
 )
@@ -99,6 +110,18 @@ var entries = []Entry{
 	entry(ErrRequestTimeout, "The request took too long to arrive",
 		"The body did not arrive within the setting `http.read_timeout`.",
 		"Send the request again over a connection that is fast enough."),
+	entry(ErrUnauthenticated, "Who are you?",
+		"The request has no credentials, or some that are unknown, wrong, expired, or of a kind that the service does not take. It does not say which.",
+		"Send credentials of a kind that the header `WWW-Authenticate` names."),
+	entry(ErrInsufficientScope, "The credentials do not allow this",
+		"The service knows who asks, but the credentials lack a scope that the operation needs. The member `detail` and the header `WWW-Authenticate` name it.",
+		"Use credentials that have the scope, or ask the operator for it."),
+	entry(ErrRateLimited, "There were too many requests",
+		"The caller has used up what the service grants in a span of time. The headers `RateLimit-Policy` and `RateLimit` say how much that is.",
+		"Send the same request again after the seconds in `Retry-After`."),
+	entry(ErrOverloaded, "The service is overloaded",
+		"The service works on as many requests as it can at a time, and has not begun this one.",
+		"Send the same request again after the seconds in `Retry-After`, and leave more time before each further attempt."),
 	entry(ErrNotReady, "The service is not ready",
 		"The service is starting, stopping, or cannot reach its store. The member `detail` names the check that fails.",
 		"Send requests to another instance, or wait."),

@@ -63,6 +63,9 @@ var statuses = map[models.Kind]int{
 	models.KindTimeout:              http.StatusRequestTimeout,
 	models.KindCancelled:            StatusClientClosedRequest,
 	models.KindPreconditionRequired: http.StatusPreconditionRequired,
+	models.KindUnauthenticated:      http.StatusUnauthorized,
+	models.KindForbidden:            http.StatusForbidden,
+	models.KindTooManyRequests:      http.StatusTooManyRequests,
 }
 
 // Status returns the HTTP status of an error.

@@ -157,7 +157,7 @@ func TestEntries(t *testing.T) {
 	t.Parallel()
 	t.Run("every kind has a status", func(t *testing.T) {
 		t.Parallel()
-		for kind := range models.KindPreconditionRequired + 1 {
+		for kind := range models.KindTooManyRequests + 1 {
 			if status := statuses[kind]; status < 400 || status > 599 {
 				t.Errorf("kind %d has status %d", kind, status)
 			}
