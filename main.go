@@ -18,6 +18,7 @@ import (
 
 	"userapi/config"
 	"userapi/middleware"
+	"userapi/middleware/metrics"
 )
 
 const (
@@ -73,7 +74,8 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	for _, warning := range loaded.Warnings {
 		log.Warn(warning)
 	}
-	if err := start(ctx, loaded.Config, signals, log); err != nil {
+	counted := newMetrics(loaded.Config.Admin, writer.linesLost)
+	if err := start(ctx, loaded.Config, signals, log, counted); err != nil {
 		fmt.Fprintln(stderr, "userapi:", err)
 		if errors.As(err, new(unusableError)) {
 			return exitUsage
@@ -86,12 +88,17 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 
 // start builds the service from the store up, serves until it is told to stop, and takes it down. A
 // store that is away does not keep it from serving: it answers 503 until the store is there.
-func start(ctx context.Context, settings config.Config, signals <-chan os.Signal, log *zap.Logger) error {
+func start(ctx context.Context, settings config.Config, signals <-chan os.Signal, log *zap.Logger, counted *metrics.Metrics) error {
 	listener, err := listen(ctx, settings.HTTP.Addr)
 	if err != nil {
 		return err
 	}
-	defer listener.Close()                  //nolint:errcheck // closed already when it was served
+	defer listener.Close() //nolint:errcheck // closed already when it was served
+	stopAdmin, err := startAdmin(ctx, settings.Admin, counted, log)
+	if err != nil {
+		return err
+	}
+	defer stopAdmin()
 	store, err := newStorage(settings, log) //nolint:contextcheck // what it starts ends with the store
 	if err != nil {
 		return err
@@ -99,7 +106,8 @@ func start(ctx context.Context, settings config.Config, signals <-chan os.Signal
 	defer store.Close() //nolint:errcheck // what it has acknowledged is kept
 	defer store.report()
 
-	service := &service{settings: settings, log: log, lifecycle: new(middleware.Lifecycle)}
+	service := &service{settings: settings, log: log, lifecycle: new(middleware.Lifecycle), metrics: counted}
+	watch(counted, service.lifecycle, store)
 	server := newServer(settings, listener, &service.router, service.lifecycle, log)
 	preparing := store.begin(ctx)
 	defer preparing.end()

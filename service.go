@@ -10,6 +10,7 @@ import (
 	"userapi/config"
 	"userapi/handlers"
 	"userapi/middleware"
+	"userapi/middleware/metrics"
 	"userapi/repository"
 	"userapi/services"
 )
@@ -19,14 +20,19 @@ type service struct {
 	settings  config.Config
 	log       *zap.Logger
 	lifecycle *middleware.Lifecycle
+	metrics   *metrics.Metrics // or nil
 	router    exchange
 }
 
 // open has requests answered from a store.
 func (s *service) open(store repository.Store, cursorKey []byte) error {
+	if known, ok := store.(*storage); ok {
+		watch(s.metrics, s.lifecycle, known)
+	}
+	store, retries := observe(s.metrics, s.settings.Storage.Engine, store)
 	router, err := handlers.New(handlers.Deps{
 		Users:                services.NewUsers(store, time.Now),
-		Retries:              services.NewRetries(store),
+		Retries:              retries,
 		Store:                store,
 		Lifecycle:            s.lifecycle,
 		Log:                  s.log,
@@ -37,6 +43,8 @@ func (s *service) open(store repository.Store, cursorKey []byte) error {
 		TrustedProxies:       s.settings.HTTP.TrustedProxies,
 		CursorKey:            cursorKey,
 		Documents:            s.settings.HTTP.Swagger,
+		Metrics:              s.metrics,
+		MetricsPage:          s.settings.Admin.MetricsOnMain,
 	})
 	if err != nil {
 		return err
