@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -72,6 +73,9 @@ func announce(addr net.Addr, settings config.Config, log *zap.Logger) {
 	log.Info("listening", zap.String("url", "http://"+addr.String()), zap.Bool("swagger", settings.HTTP.Swagger))
 	if tcp, ok := addr.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
 		log.Warn("no authentication is configured: whoever can reach this address can read and change every user", zap.Stringer("addr", addr))
+		if settings.Admin.MetricsOnMain && slices.Contains(settings.Auth.Mode, config.AuthNone) {
+			log.Warn("whoever can reach this address can read the metrics: admin.metrics_on_main is set, and auth.mode is none", zap.Stringer("addr", addr))
+		}
 	}
 }
 
