@@ -26,9 +26,9 @@ func newEvents(registry prometheus.Registerer) *events {
 	}
 	return &events{
 		auth: counter("userapi_auth_attempts_total",
-			"Requests by how they said who they are, and what came of it: ok, or the reason for a refusal.", "method", "reason"),
+			"Requests by the way in which they said who they are, and what came of it: ok, or the reason why they were refused.", "method", "reason"),
 		limits: counter("userapi_limit_decisions_total",
-			"Requests by the budget that they draw on, and what the limiter said.", "budget", "outcome"),
+			"Decisions of the limiter by budget: allowed, limited, and beside those fallback, when Redis was away and this instance decided by itself.", "budget", "outcome"),
 	}
 }
 

@@ -42,6 +42,15 @@ type Shedding struct {
 	Shed int64
 }
 
+// Callers is what the limiter tells of those whom it knows.
+type Callers struct {
+	// Known is of how many callers something is remembered now.
+	Known int64
+	// Evicted is how many were forgotten before their budgets were whole, and Crowded how many requests
+	// were charged to the one budget of all for whom there was no room.
+	Evicted, Crowded int64
+}
+
 // sources are what is asked when somebody scrapes. What has no source has no series.
 type sources struct {
 	database    source[Database]
@@ -50,6 +59,7 @@ type sources struct {
 	lost        source[int64]
 	ready       source[bool]
 	shedding    source[Shedding]
+	callers     source[Callers]
 	certificate source[time.Time]
 }
 
@@ -70,6 +80,9 @@ func (m *Metrics) SetReady(read func() bool) { m.sources.ready.set(read) }
 
 // SetShedding says whom to ask about the limit of requests in flight.
 func (m *Metrics) SetShedding(read func() Shedding) { m.sources.shedding.set(read) }
+
+// SetCallers says whom to ask about the callers that the limiter knows.
+func (m *Metrics) SetCallers(read func() Callers) { m.sources.callers.set(read) }
 
 // SetCertificate says whom to ask until when the certificate is good; the zero time is no certificate.
 func (m *Metrics) SetCertificate(read func() time.Time) { m.sources.certificate.set(read) }
@@ -98,13 +111,21 @@ func newSources(registry prometheus.Registerer) *sources {
 		}
 		put(shed, float64(now.Shed))
 	}}
+	known := newRow(prometheus.GaugeValue, "userapi_limit_callers", "Callers of whom the limiter remembers something.")
+	evicted := newRow(prometheus.CounterValue, "userapi_limit_callers_evicted_total", "Callers whom the limiter forgot too early, because there were too many.")
+	crowded := newRow(prometheus.CounterValue, "userapi_limit_crowded_requests_total", "Requests that were charged to the one budget of all callers for whom there was no room.")
+	s.callers.emit = rows[Callers]{[]row{known, evicted, crowded}, func(now Callers, put func(row, float64, ...string)) {
+		put(known, float64(now.Known))
+		put(evicted, float64(now.Evicted))
+		put(crowded, float64(now.Crowded))
+	}}
 	expiry := newRow(prometheus.GaugeValue, "userapi_tls_certificate_expiry_timestamp_seconds", "Until when the certificate is good, as a Unix time.")
 	s.certificate.emit = rows[time.Time]{[]row{expiry}, func(until time.Time, put func(row, float64, ...string)) {
 		if !until.IsZero() {
 			put(expiry, float64(until.Unix()))
 		}
 	}}
-	registry.MustRegister(&s.database, &s.cache, &s.users, &s.lost, &s.ready, &s.shedding, &s.certificate)
+	registry.MustRegister(&s.database, &s.cache, &s.users, &s.lost, &s.ready, &s.shedding, &s.callers, &s.certificate)
 	return s
 }
 
