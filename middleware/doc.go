@@ -6,7 +6,8 @@
 //
 //  1. RequestID, so that everything after it, errors too, can name the request;
 //  2. AccessLog, so that whatever happens further in leaves exactly one line;
-//  3. Recover, inside the log, so that a panic is logged with the status that it was answered with;
-//  4. Drain, which says `Connection: close` while the service stops;
-//  5. Framing, which says it to requests whose end two readers could see in two places.
+//  3. metrics.Requests, if metrics are on, inside the log and outside of Recover, for the same reason;
+//  4. Recover, inside the log, so that a panic is logged with the status that it was answered with;
+//  5. Drain, which says `Connection: close` while the service stops;
+//  6. Framing, which says it to requests whose end two readers could see in two places.
 package middleware

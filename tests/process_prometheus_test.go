@@ -1,7 +1,9 @@
 package tests
 
 import (
+	"encoding/json"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -68,6 +70,9 @@ func TestProcess_Prometheus(t *testing.T) {
 				t.Errorf("the rules are %v", rules)
 			}
 			if c.kind == "classic" {
+				for _, expression := range dashboard(t) {
+					prometheus.Query(t, expression) // what it does not understand ends the test
+				}
 				testkit.Eventually(t, "the share of failures", func() bool {
 					p.Get(t, "/users/1").Want(http.StatusOK) // without requests there is none
 					value, there := prometheus.Query(t, "userapi:failures:ratio_rate5m")
@@ -76,4 +81,29 @@ func TestProcess_Prometheus(t *testing.T) {
 			}
 		})
 	}
+}
+
+// dashboard returns what the dashboard asks Prometheus, with its variables filled in.
+func dashboard(t *testing.T) (expressions []string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "deploy", "grafana", "dashboards", "userapi.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Panels []struct{ Targets []struct{ Expr string } }
+	}
+	if err := json.Unmarshal(text, &file); err != nil {
+		t.Fatal(err)
+	}
+	filled := strings.NewReplacer("$__rate_interval", "1m", "$job", ".*", "$instance", ".*")
+	for _, panel := range file.Panels {
+		for _, target := range panel.Targets {
+			expressions = append(expressions, filled.Replace(target.Expr))
+		}
+	}
+	if len(expressions) < 30 {
+		t.Fatalf("it asks %d questions", len(expressions))
+	}
+	return expressions
 }
