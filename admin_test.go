@@ -94,10 +94,7 @@ func TestStartAdmin(t *testing.T) {
 	t.Run("a profile that does not end does not hold up the stop", func(t *testing.T) {
 		t.Parallel()
 		addr, lines := "", &output{}
-		log, writer, err := newLogger(config.Default().Log, lines)
-		if err != nil {
-			t.Fatal(err)
-		}
+		log, writer := newLogger(config.LogJSON, zap.NewAtomicLevel(), lines)
 		stop, err := startAdmin(t.Context(), config.Admin{Addr: "127.0.0.1:0", Pprof: true}, metrics.New(metrics.Build{}), log)
 		if err != nil {
 			t.Fatal(err)
