@@ -124,6 +124,19 @@ func TestProcess_Admin(t *testing.T) {
 			return entry.Text("level") == "warn" && strings.Contains(entry.Text("msg"), "admin.addr")
 		})
 	})
+	t.Run("what was counted outlives a change of settings", func(t *testing.T) {
+		t.Parallel()
+		p := testkit.Start{Args: []string{"--set", "admin.addr=127.0.0.1:0"}}.Binary(t)
+		admin := adminURL(t, p)
+		p.Get(t, "/users/1").Want(http.StatusNotFound)
+		p.Signal(t, syscall.SIGHUP)
+		p.Log.Await(t, "the reload", func(entry testkit.Entry) bool { return strings.Contains(entry.Text("msg"), "settings") })
+		p.Get(t, "/users/1").Want(http.StatusNotFound)
+		_, _, page := testkit.Fetch(t, http.MethodGet, admin+"/metrics")
+		if n := testkit.ParseSamples(t, page)[requests("GET", "/users/:id", 404)]; n != 2 {
+			t.Errorf("%v of 2 requests are counted", n)
+		}
+	})
 	t.Run("the drain can be watched to its end", func(t *testing.T) {
 		t.Parallel()
 		p := testkit.Start{Args: []string{"--set", "admin.addr=127.0.0.1:0", "--set", "shutdown.drain=1s"}}.Binary(t)
