@@ -150,7 +150,7 @@ func newEngine(deps *Deps) (*gin.Engine, error) {
 	}
 	engine.Use(middleware.RequestID(), middleware.AccessLog(deps.Log, deps.Now))
 	if deps.Metrics != nil {
-		engine.Use(deps.Metrics.Requests(deps.Now))
+		engine.Use(deps.Metrics.Requests())
 	}
 	engine.Use(
 		middleware.Recover(problem.Write),

@@ -33,7 +33,7 @@ func everything(t *testing.T) *Metrics {
 	m.Limit("reads", "allowed")
 	_, end := m.Store("postgres")(t.Context(), "get")
 	end(nil)
-	e := engine(m, time.Now)
+	e := engine(m)
 	e.POST("/users/", func(*gin.Context) { panic(http.ErrAbortHandler) })
 	ask(e, request(t, "POST", "/users/", "{}"))
 	m.Handler() // counts its own failures

@@ -44,10 +44,10 @@ func gathered(t testing.TB, m *Metrics) map[string]map[string]*dto.Metric {
 }
 
 // engine is a router whose only step is that which counts.
-func engine(m *Metrics, now func() time.Time) *gin.Engine {
+func engine(m *Metrics) *gin.Engine {
 	e := gin.New()
 	e.HandleMethodNotAllowed = true
-	e.Use(m.Requests(now))
+	e.Use(m.Requests())
 	return e
 }
 
@@ -66,11 +66,12 @@ func request(t testing.TB, method, path, body string) *http.Request {
 func TestMetrics_Requests(t *testing.T) {
 	gin.SetMode(gin.ReleaseMode)
 	m := New(Build{})
-	clock := time.Unix(0, 0)
-	e := engine(m, func() time.Time {
-		clock = clock.Add(3 * time.Millisecond) // between the beginning and the end of each request
+	var clock time.Duration
+	m.now = func() time.Duration {
+		clock += 3 * time.Millisecond // between the beginning and the end of each request
 		return clock
-	})
+	}
+	e := engine(m)
 	e.GET("/things/:id", func(c *gin.Context) { c.String(http.StatusOK, "0123456789") })
 	e.HEAD("/things/:id", func(c *gin.Context) { c.String(http.StatusOK, "0123456789") })
 	e.POST("/things/", func(c *gin.Context) {
@@ -174,7 +175,7 @@ func TestMetrics_Requests(t *testing.T) {
 func TestMetrics_Bounded(t *testing.T) {
 	gin.SetMode(gin.ReleaseMode)
 	m := New(Build{})
-	e := engine(m, time.Now)
+	e := engine(m)
 	e.GET("/things/:id", func(c *gin.Context) { c.Status(http.StatusOK) })
 	e.GET("/careless/:status", func(c *gin.Context) { // as no handler of ours does
 		var status int
@@ -379,7 +380,7 @@ func step(tb testing.TB) (serve func()) {
 	tb.Helper()
 	gin.SetMode(gin.ReleaseMode)
 	m := New(Build{})
-	e := engine(m, time.Now)
+	e := engine(m)
 	e.GET("/users/:id", func(*gin.Context) {})
 	w, req := httptest.NewRecorder(), httptest.NewRequestWithContext(tb.Context(), "GET", "/users/7", nil)
 	return func() { e.ServeHTTP(w, req) }

@@ -93,8 +93,8 @@ func (r *requests) born(key outcome) *answered {
 // Requests returns the step that counts requests by method, route template and status: how many, how
 // long they took, how large they and their answers were, and how many are in flight. It belongs outside
 // of the step that answers for panics, so that it sees what those were answered with.
-func (m *Metrics) Requests(now func() time.Time) gin.HandlerFunc {
-	r := m.requests
+func (m *Metrics) Requests() gin.HandlerFunc {
+	r, now := m.requests, m.now
 	return func(c *gin.Context) {
 		start := now()
 		method := c.Request.Method
@@ -116,7 +116,7 @@ func (m *Metrics) Requests(now func() time.Time) gin.HandlerFunc {
 			if body != nil {
 				sent = body.octets
 			}
-			r.count(c, method, sent, whole, now().Sub(start))
+			r.count(c, method, sent, whole, now()-start)
 		}()
 		c.Next()
 		whole = true

@@ -3,7 +3,6 @@ package metrics
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -43,11 +42,11 @@ func newStores(registry prometheus.Registerer) *stores {
 
 // Store returns what is told of the operations of a store (it is a repository/observed.Observer).
 func (m *Metrics) Store(engine string) func(ctx context.Context, name string) (context.Context, func(err error)) {
-	s := m.stores
+	s, now := m.stores, m.now
 	return func(ctx context.Context, name string) (context.Context, func(err error)) {
-		start := time.Now()
+		start := now()
 		return ctx, func(err error) {
-			s.operations.of(operation{engine, name, outcomeOf(err)}).Observe(time.Since(start).Seconds())
+			s.operations.of(operation{engine, name, outcomeOf(err)}).Observe((now() - start).Seconds())
 		}
 	}
 }
