@@ -82,7 +82,7 @@ deploy-check: ## check the Dockerfile and deploy/ (root also runs the image's fi
 
 .PHONY: check-rules
 check-rules: ## check and test the alerts of deploy/prometheus (needs promtool)
-	cd deploy/prometheus && promtool check config prometheus.yml && promtool check rules userapi.rules.yml && promtool test rules userapi.test.yml
+	cd deploy/prometheus && promtool check config prometheus.yml compose.yml && promtool check rules userapi.rules.yml && promtool test rules userapi.test.yml
 
 .PHONY: check
 check: ## what CI runs
