@@ -108,8 +108,9 @@ func TestMetrics_Requests(t *testing.T) {
 		replayed(t, svc.Post(t, "/users/", body, keyed("k")), first)
 		svc.Post(t, "/users/", named(2, `"Eve"`), keyed("k")).Want(http.StatusUnprocessableEntity)
 		svc.Post(t, "/users/", body, keyed("l")).Want(http.StatusConflict)
+		svc.Post(t, "/users/batch", `{"dry_run":true,"operations":[{"op":"delete","id":1}]}`, keyed("m")).Want(http.StatusOK)
 		samples := svc.Samples(t)
-		for outcome, want := range map[string]float64{"first": 1, "replayed": 1, "reused": 1, "failed": 1, "in_progress": 0} {
+		for outcome, want := range map[string]float64{"not_kept": 1, "first": 1, "replayed": 1, "reused": 1, "failed": 1, "in_progress": 0} {
 			if got := samples[`userapi_idempotent_requests_total{outcome="`+outcome+`"}`]; got != want {
 				t.Errorf("%s: %v, want %v", outcome, got, want)
 			}

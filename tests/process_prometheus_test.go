@@ -25,7 +25,8 @@ func TestProcess_Prometheus(t *testing.T) {
 		},
 		{
 			"native", "histogram_count(http_server_request_duration_seconds" + reads + ")",
-			"histogram_quantile(0.99, http_server_request_duration_seconds" + reads + ")", []string{"--enable-feature=native-histograms"},
+			"histogram_quantile(0.99, http_server_request_duration_seconds" + reads + ")",
+			[]string{"--enable-feature=native-histograms"},
 		},
 	} {
 		t.Run("it scrapes an instance, with "+c.kind+" histograms", func(t *testing.T) {

@@ -288,7 +288,7 @@ func (a answering) Do(_ context.Context, keep *models.Keep, _ func(context.Conte
 func TestCountedRetries_Do(t *testing.T) {
 	m := New(Build{})
 	for outcome, inner := range map[string]answering{
-		"first": {kept: true}, "replayed": {replayed: true}, "failed": {err: models.ErrUnavailable}, "reused": {err: models.ErrKeyReused},
+		"first": {kept: true}, "replayed": {replayed: true}, "failed": {err: models.ErrUnavailable}, "not_kept": {}, "reused": {err: models.ErrKeyReused},
 		"in_progress": {err: models.ErrRequestInProgress},
 	} {
 		t.Run(outcome+" is counted, and handed on", func(t *testing.T) {

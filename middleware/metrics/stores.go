@@ -30,10 +30,10 @@ func newStores(registry prometheus.Registerer) *stores {
 		}),
 		retries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "userapi_idempotent_requests_total",
-			Help: "Requests with an Idempotency-Key: first and kept, replayed from what was kept, reused for another body, in_progress elsewhere, or failed, which leaves the key free.",
+			Help: "Requests with an Idempotency-Key: first and kept, replayed from what was kept, reused for another body, in_progress elsewhere, and those that leave the key free: failed, or not_kept, as a dry run.",
 		}, []string{"outcome"}),
 	}
-	for _, outcome := range []string{"failed", "first", "in_progress", "replayed", "reused"} {
+	for _, outcome := range []string{"failed", "first", "in_progress", "not_kept", "replayed", "reused"} {
 		s.retries.WithLabelValues(outcome)
 	}
 	registry.MustRegister(durations, s.retries)
@@ -110,6 +110,8 @@ func (r CountedRetries) Do(
 		outcome = "replayed"
 	case keep.Kept:
 		outcome = "first"
+	default:
+		outcome = "not_kept"
 	}
 	r.counts.WithLabelValues(outcome).Inc()
 	return answer, replayed, err
