@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	dto "github.com/prometheus/client_model/go"
 )
 
@@ -92,6 +93,19 @@ func TestDocs(t *testing.T) {
 	t.Run("docs/metrics.md lists exactly what is exported", func(t *testing.T) {
 		if listed != want {
 			t.Errorf("run go test ./middleware/metrics -run Docs -update; it should say\n%s", want)
+		}
+	})
+}
+
+func TestMetrics_Names(t *testing.T) {
+	t.Run("Prometheus' own linter has nothing to say about any of them", func(t *testing.T) {
+		families, err := everything(t).registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		problems, err := promlint.NewWithMetricFamilies(families).Lint()
+		if err != nil || len(problems) > 0 {
+			t.Errorf("%v: %v", err, problems)
 		}
 	})
 }

@@ -24,7 +24,7 @@ type Build struct{ Version, Revision, GoVersion string }
 
 // Metrics is everything that is counted. Create it with New, once for a process: what it has counted
 // outlives every change of settings. Its methods are safe for concurrent use, and those of a nil
-// *Metrics that count something do nothing, which is how it is off.
+// *Metrics that count something, or say whom to ask, do nothing, which is how it is off.
 type Metrics struct {
 	registry *prometheus.Registry
 	// now is how long this has existed. Of the system's clocks only the one that counts up is read for it,

@@ -308,6 +308,14 @@ func TestMetrics_Off(t *testing.T) {
 		var off *Metrics
 		off.Auth("basic", "ok")
 		off.Limit("reads", "allowed")
+		off.SetShedding(func() Shedding { return Shedding{} })
+		off.SetCallers(func() Callers { return Callers{} })
+		off.SetCertificate(func() time.Time { return time.Time{} })
+		off.SetCache(func() Cache { return Cache{} })
+		off.SetDatabase(func() Database { return Database{} })
+		off.SetReady(func() bool { return true })
+		off.SetUsers(func() int64 { return 0 })
+		off.SetLogLinesDropped(func() int64 { return 0 })
 	})
 }
 

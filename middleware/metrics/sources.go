@@ -64,28 +64,60 @@ type sources struct {
 }
 
 // SetDatabase says whom to ask about the database.
-func (m *Metrics) SetDatabase(read func() Database) { m.sources.database.set(read) }
+func (m *Metrics) SetDatabase(read func() Database) {
+	if m != nil {
+		m.sources.database.set(read)
+	}
+}
 
 // SetCache says whom to ask about the cache.
-func (m *Metrics) SetCache(read func() Cache) { m.sources.cache.set(read) }
+func (m *Metrics) SetCache(read func() Cache) {
+	if m != nil {
+		m.sources.cache.set(read)
+	}
+}
 
 // SetUsers says whom to ask how many users there are, which must be cheap.
-func (m *Metrics) SetUsers(read func() int64) { m.sources.users.set(read) }
+func (m *Metrics) SetUsers(read func() int64) {
+	if m != nil {
+		m.sources.users.set(read)
+	}
+}
 
 // SetLogLinesDropped says whom to ask how many lines the log has lost.
-func (m *Metrics) SetLogLinesDropped(read func() int64) { m.sources.lost.set(read) }
+func (m *Metrics) SetLogLinesDropped(read func() int64) {
+	if m != nil {
+		m.sources.lost.set(read)
+	}
+}
 
 // SetReady says whom to ask whether requests are wanted.
-func (m *Metrics) SetReady(read func() bool) { m.sources.ready.set(read) }
+func (m *Metrics) SetReady(read func() bool) {
+	if m != nil {
+		m.sources.ready.set(read)
+	}
+}
 
 // SetShedding says whom to ask about the limit of requests in flight.
-func (m *Metrics) SetShedding(read func() Shedding) { m.sources.shedding.set(read) }
+func (m *Metrics) SetShedding(read func() Shedding) {
+	if m != nil {
+		m.sources.shedding.set(read)
+	}
+}
 
 // SetCallers says whom to ask about the callers that the limiter knows.
-func (m *Metrics) SetCallers(read func() Callers) { m.sources.callers.set(read) }
+func (m *Metrics) SetCallers(read func() Callers) {
+	if m != nil {
+		m.sources.callers.set(read)
+	}
+}
 
 // SetCertificate says whom to ask until when the certificate is good; the zero time is no certificate.
-func (m *Metrics) SetCertificate(read func() time.Time) { m.sources.certificate.set(read) }
+func (m *Metrics) SetCertificate(read func() time.Time) {
+	if m != nil {
+		m.sources.certificate.set(read)
+	}
+}
 
 func newSources(registry prometheus.Registerer) *sources {
 	s := new(sources)
