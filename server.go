@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -45,15 +47,25 @@ func listen(ctx context.Context, addr string) (*listener, error) {
 	var plain net.ListenConfig
 	plain.SetMultipathTCP(false) // refuseNew is sure to work on plain TCP only
 	socket, err := plain.Listen(ctx, "tcp", addr)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("%s is in use by another process; stop that one or choose another port, such as --addr 127.0.0.1:9000", addr)
-	case errors.Is(err, syscall.EACCES):
-		return nil, fmt.Errorf("%s needs rights that this process does not have; choose a port above 1023, such as --addr 127.0.0.1:9000", addr)
-	case err != nil:
-		return nil, fmt.Errorf("cannot listen on %s: %w; choose another address with --addr", addr, err)
+	if err != nil {
+		return nil, cannotListen(addr, "--addr 127.0.0.1:9000", err)
 	}
 	return newListener(socket.(*net.TCPListener)), nil
+}
+
+// cannotListen says why an address cannot be had and, by an example, how to choose another one.
+func cannotListen(addr, example string, err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%s is in use by another process; stop that one or choose another port, such as %s", addr, example)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%s needs rights that this process does not have; choose a port above 1023, such as %s", addr, example)
+	}
+	option, _, _ := strings.Cut(example, " ")
+	if setting, _, ok := strings.Cut(example, "="); ok {
+		option = setting
+	}
+	return fmt.Errorf("cannot listen on %s: %w; choose another address with %s", addr, err, option)
 }
 
 // announce says in the log where the service listens.
@@ -61,6 +73,9 @@ func announce(addr net.Addr, settings config.Config, log *zap.Logger) {
 	log.Info("listening", zap.String("url", "http://"+addr.String()), zap.Bool("swagger", settings.HTTP.Swagger))
 	if tcp, ok := addr.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
 		log.Warn("no authentication is configured: whoever can reach this address can read and change every user", zap.Stringer("addr", addr))
+		if settings.Admin.MetricsOnMain && slices.Contains(settings.Auth.Mode, config.AuthNone) {
+			log.Warn("whoever can reach this address can read the metrics: admin.metrics_on_main is set, and auth.mode is none", zap.Stringer("addr", addr))
+		}
 	}
 }
 

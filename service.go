@@ -14,6 +14,7 @@ import (
 	"userapi/config"
 	"userapi/handlers"
 	"userapi/middleware"
+	"userapi/middleware/metrics"
 	"userapi/repository"
 	"userapi/services"
 )
@@ -24,6 +25,7 @@ type service struct {
 	log       *zap.Logger
 	level     zap.AtomicLevel
 	lifecycle *middleware.Lifecycle
+	metrics   *metrics.Metrics // or nil
 	router    exchange
 	traces    *tracing // or nil
 	// load reads the settings again.
@@ -42,6 +44,9 @@ func newService(settings config.Config, log *zap.Logger, level zap.AtomicLevel) 
 
 // open has requests answered from a store.
 func (s *service) open(store repository.Store, cursorKey []byte) error {
+	if known, ok := store.(*storage); ok {
+		watch(s.metrics, s.lifecycle, known)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.store, s.cursorKey = store, cursorKey
@@ -81,10 +86,11 @@ func (s *service) follow(ctx context.Context, hangups <-chan os.Signal) (stop fu
 
 // route puts a new router in the place of the old one, or leaves that with an error.
 func (s *service) route(settings config.Config) error {
+	store, retries := observe(s.metrics, settings.Storage.Engine, s.store)
 	router, err := handlers.New(handlers.Deps{
-		Users:                services.NewUsers(s.store, time.Now),
-		Retries:              services.NewRetries(s.store),
-		Store:                s.store,
+		Users:                services.NewUsers(store, time.Now),
+		Retries:              retries,
+		Store:                store,
 		Lifecycle:            s.lifecycle,
 		Log:                  s.log,
 		Now:                  time.Now,
@@ -95,6 +101,8 @@ func (s *service) route(settings config.Config) error {
 		TrustedProxies:       settings.HTTP.TrustedProxies,
 		CursorKey:            s.cursorKey,
 		Documents:            settings.HTTP.Swagger,
+		Metrics:              s.metrics,
+		MetricsPage:          settings.Admin.MetricsOnMain,
 	})
 	if err != nil {
 		return err

@@ -17,6 +17,7 @@ import (
 
 	"userapi/handlers/problem"
 	"userapi/middleware"
+	"userapi/middleware/metrics"
 	"userapi/models"
 )
 
@@ -44,6 +45,10 @@ type Deps struct {
 	CursorKey []byte
 	// Documents says whether the API description and its UI are served.
 	Documents bool
+	// Metrics counts requests; nil does not.
+	Metrics *metrics.Metrics
+	// MetricsPage says whether the metrics are served here too.
+	MetricsPage bool
 }
 
 // Pinger is what readiness needs of the store.
@@ -116,7 +121,22 @@ func New(deps Deps) (http.Handler, error) {
 	if deps.Documents {
 		register(engine.Group("", protectDocuments), documents())
 	}
+	if deps.MetricsPage {
+		register(&engine.RouterGroup, []route{
+			{http.MethodGet, "/metrics", models.ScopeAdmin, middleware.BudgetNone, metricsPage(deps.Metrics)},
+		})
+	}
 	return engine, nil
+}
+
+// metricsPage answers a scrape. The page is the operator's and not described.
+func metricsPage(counted *metrics.Metrics) func(*gin.Context) error {
+	page := counted.Handler()
+	return func(c *gin.Context) error {
+		c.Header("Cache-Control", "no-store")
+		page.ServeHTTP(c.Writer, c.Request)
+		return nil
+	}
 }
 
 // newEngine returns a gin engine that redirects nothing, with the middleware in the order that
@@ -134,8 +154,11 @@ func newEngine(deps *Deps) (*gin.Engine, error) {
 	if deps.Tracing != nil {
 		engine.Use(middleware.Trace(deps.Tracing))
 	}
+	engine.Use(middleware.AccessLog(deps.Log, deps.Now))
+	if deps.Metrics != nil {
+		engine.Use(deps.Metrics.Requests())
+	}
 	engine.Use(
-		middleware.AccessLog(deps.Log, deps.Now),
 		middleware.Recover(problem.Write),
 		middleware.Drain(deps.Lifecycle),
 		middleware.Framing(),

@@ -242,6 +242,13 @@ func (s *Store) Close() error {
 }
 
 // usable says why nothing can be done; the caller holds the lock.
+// Len returns how many users there are, which costs next to nothing.
+func (s *Store) Len() int64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.users.size()
+}
+
 func (s *Store) usable(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("memory store: %w", err)

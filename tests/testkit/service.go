@@ -21,9 +21,11 @@ import (
 	"userapi/config"
 	"userapi/handlers"
 	"userapi/middleware"
+	"userapi/middleware/metrics"
 	"userapi/models"
 	"userapi/repository"
 	"userapi/repository/memory"
+	"userapi/repository/observed"
 	"userapi/services"
 )
 
@@ -56,6 +58,8 @@ type Options struct {
 	WithoutDocuments bool
 	// LogLevel is log.level; info if zero.
 	LogLevel zapcore.Level
+	// Metrics has everything counted, for Service.Metrics.
+	Metrics bool
 	// Starting leaves the service in the state before it is ready.
 	Starting bool
 }
@@ -67,6 +71,8 @@ type Service struct {
 	Log *Log
 	// Lifecycle is the state that readiness tells.
 	Lifecycle *middleware.Lifecycle
+	// Metrics is what counts, if Options.Metrics was set.
+	Metrics *metrics.Metrics
 
 	store repository.Store
 }
@@ -84,6 +90,12 @@ func New(tb testing.TB, options Options) *Service {
 	if store == nil {
 		store = NewStore(tb, options)
 	}
+	var counted *metrics.Metrics
+	inner := store
+	if options.Metrics {
+		counted = metrics.New(metrics.Build{Version: "test"})
+		store = observed.New(store, counted.Store("test"))
+	}
 	users := options.Users
 	if users == nil {
 		users = services.NewUsers(store, now)
@@ -97,10 +109,14 @@ func New(tb testing.TB, options Options) *Service {
 		key = make([]byte, 32)
 		_, _ = rand.Read(key)
 	}
-	service := &Service{Log: newLog(tb), Lifecycle: new(middleware.Lifecycle), store: store}
+	var retries handlers.RetryService = services.NewRetries(answers)
+	if counted != nil {
+		retries = counted.Retries(retries)
+	}
+	service := &Service{Log: newLog(tb), Lifecycle: new(middleware.Lifecycle), Metrics: counted, store: inner}
 	handler, err := handlers.New(handlers.Deps{
 		Users:                users,
-		Retries:              services.NewRetries(answers),
+		Retries:              retries,
 		Store:                store,
 		Lifecycle:            service.Lifecycle,
 		Log:                  zap.New(zapcore.NewCore(encoder(), service.Log, options.LogLevel)),
@@ -111,6 +127,7 @@ func New(tb testing.TB, options Options) *Service {
 		TrustedProxies:       options.TrustedProxies,
 		CursorKey:            key,
 		Documents:            !options.WithoutDocuments,
+		Metrics:              counted,
 	})
 	if err != nil {
 		tb.Fatalf("the router cannot be built: %v", err)
