@@ -83,6 +83,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		fmt.Fprintln(stderr, "userapi:", err)
 		return exitUsage
 	}
+	service.traces.count(service.metrics)
 	err = start(ctx, service, signals, hangups)
 	service.traces.close(err, signals) //nolint:contextcheck // ctx may be what ended it
 	if err != nil {
