@@ -5,9 +5,11 @@
 // this order, the first being the outermost:
 //
 //  1. RequestID, so that everything after it, errors too, can name the request;
-//  2. AccessLog, so that whatever happens further in leaves exactly one line;
-//  3. metrics.Requests, if metrics are on, inside the log and outside of Recover, for the same reason;
-//  4. Recover, inside the log, so that a panic is logged with the status that it was answered with;
-//  5. Drain, which says `Connection: close` while the service stops;
-//  6. Framing, which says it to requests whose end two readers could see in two places.
+//  2. Trace, if anything is traced, around all that takes time and has a status, so that the line of the
+//     log and every error can name the trace;
+//  3. AccessLog, so that whatever happens further in leaves exactly one line;
+//  4. metrics.Requests, if metrics are on, inside the log and outside of Recover, for the same reason;
+//  5. Recover, inside the log, so that a panic is logged with the status that it was answered with;
+//  6. Drain, which says `Connection: close` while the service stops;
+//  7. Framing, which says it to requests whose end two readers could see in two places.
 package middleware
