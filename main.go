@@ -18,6 +18,7 @@ import (
 
 	"userapi/config"
 	"userapi/middleware"
+	"userapi/middleware/auth"
 )
 
 const (
@@ -57,6 +58,8 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		return exitOK
 	case config.Migrate:
 		return migrateOnly(ctx, loaded.Config, stdout, stderr)
+	case config.NewAPIKey:
+		return newAPIKey(loaded.NewKey, time.Now(), stdout, stderr)
 	case config.HealthCheck:
 		return healthCheck(ctx, loaded.Config, stdout, stderr)
 	case config.Serve:
@@ -99,7 +102,16 @@ func start(ctx context.Context, settings config.Config, signals <-chan os.Signal
 	defer store.Close() //nolint:errcheck // what it has acknowledged is kept
 	defer store.report()
 
-	service := &service{settings: settings, log: log, lifecycle: new(middleware.Lifecycle)}
+	callers, err := auth.NewState(time.Now)
+	if err != nil {
+		return err
+	}
+	defer callers.Close()
+	authenticator, err := newAuthenticator(callers, settings, nil) //nolint:contextcheck // what it starts ends with callers
+	if err != nil {
+		return err
+	}
+	service := &service{settings: settings, log: log, lifecycle: new(middleware.Lifecycle), auth: authenticator}
 	server := newServer(settings, listener, &service.router, service.lifecycle, log)
 	preparing := store.begin(ctx)
 	defer preparing.end()

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -58,9 +59,10 @@ func listen(ctx context.Context, addr string) (*listener, error) {
 
 // announce says in the log where the service listens.
 func announce(addr net.Addr, settings config.Config, log *zap.Logger) {
-	log.Info("listening", zap.String("url", "http://"+addr.String()), zap.Bool("swagger", settings.HTTP.Swagger))
-	if tcp, ok := addr.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
-		log.Warn("no authentication is configured: whoever can reach this address can read and change every user", zap.Stringer("addr", addr))
+	log.Info("listening", zap.String("url", "http://"+addr.String()), zap.Bool("swagger", settings.HTTP.Swagger), zap.Strings("auth", settings.Auth.Mode))
+	tcp, ok := addr.(*net.TCPAddr)
+	if ok && !tcp.IP.IsLoopback() && slices.Contains(settings.Auth.Mode, config.AuthNone) {
+		log.Warn("nobody is asked who they are: whoever can reach this address can read and change every user", zap.Stringer("addr", addr))
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"userapi/config"
 	"userapi/handlers"
 	"userapi/middleware"
+	"userapi/middleware/auth"
 	"userapi/repository"
 	"userapi/services"
 )
@@ -19,6 +20,7 @@ type service struct {
 	settings  config.Config
 	log       *zap.Logger
 	lifecycle *middleware.Lifecycle
+	auth      *auth.Authenticator // or nil
 	router    exchange
 }
 
@@ -37,6 +39,7 @@ func (s *service) open(store repository.Store, cursorKey []byte) error {
 		TrustedProxies:       s.settings.HTTP.TrustedProxies,
 		CursorKey:            cursorKey,
 		Documents:            s.settings.HTTP.Swagger,
+		Auth:                 s.auth,
 	})
 	if err != nil {
 		return err

@@ -16,7 +16,7 @@ func agreements() []agreement {
 	engine := []string{"storage.engine", "storage.dsn", "storage.dsn_file"}
 	dsn := []string{"storage.dsn", "storage.dsn_file", "storage.engine"}
 	idle := complaint{"the memory engine needs no cache", "set storage.engine to another one, or remove this"}
-	return []agreement{
+	return append(agreementsOfGuarding(), []agreement{
 		{about: engine, judge: func(c Config) *complaint {
 			if c.Storage.Engine == EngineMemory || c.Storage.DSN != "" {
 				return nil
@@ -62,7 +62,7 @@ func agreements() []agreement {
 				"set it to 0, or remove cache.redis",
 			}
 		}},
-	}
+	}...)
 }
 
 // disagreements returns what the rules about several settings have against the values of c. Rules about a

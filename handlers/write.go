@@ -20,7 +20,7 @@ import (
 var (
 	jsonType     = []string{"application/json; charset=utf-8"}
 	cachePolicy  = []string{"private, no-cache"}
-	varyOnCaller = []string{"Authorization, Accept-Encoding"}
+	varyOnCaller = []string{"Authorization, X-API-Key, Accept-Encoding"}
 	patchTypes   = []string{"application/merge-patch+json, application/json"}
 )
 

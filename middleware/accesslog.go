@@ -1,6 +1,8 @@
 package middleware
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"net/http"
 	"strings"
@@ -11,11 +13,14 @@ import (
 	"github.com/gin-gonic/gin"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"userapi/models"
 )
 
 // AccessLog writes one line for every request when it is done: at error level with the cause for a
 // 5xx, at info level for the rest. The line holds the route's template and never the path, the
-// query, a body or an e-mail address. duration_us is in microseconds.
+// query, a body or an e-mail address; the name of who asks if that is known, as actor says it.
+// duration_us is in microseconds.
 //
 // While the logger is at debug level the line also has the header fields of both sides and the size
 // of the request body. Fields that hold secrets are masked.
@@ -75,6 +80,9 @@ func (l *accessLines) write(c *gin.Context, end time.Time, took time.Duration) {
 		zap.String("client", client(c)),
 		zap.String("request_id", c.Writer.Header()[requestIDKey][0]),
 	)
+	if principal := models.PrincipalOf(c.Request.Context()); principal.Method != "" {
+		fields = append(fields, zap.String("actor", actor(principal.Name)))
+	}
 	if trace, ok := traceID(c.Request.Header); ok {
 		fields = append(fields, zap.String("trace_id", trace))
 	}
@@ -156,6 +164,16 @@ func maskHeaders(header http.Header) map[string]string {
 		}
 	}
 	return shown
+}
+
+// actor returns the name of who asks as a line may show it. An address is personal: it is told apart from
+// others by a part of its SHA-256.
+func actor(name string) string {
+	if strings.ContainsRune(name, '@') {
+		sum := sha256.Sum256([]byte(name))
+		return "sha256:" + hex.EncodeToString(sum[:8])
+	}
+	return name
 }
 
 // client returns the address of the client behind trusted proxies. Without a header that names

@@ -21,6 +21,7 @@ import (
 	"userapi/config"
 	"userapi/handlers"
 	"userapi/middleware"
+	"userapi/middleware/auth"
 	"userapi/models"
 	"userapi/repository"
 	"userapi/repository/memory"
@@ -54,6 +55,8 @@ type Options struct {
 	TrustedProxies []string
 	// WithoutDocuments is http.swagger: false.
 	WithoutDocuments bool
+	// Auth knows who may send requests; if nil, everybody may.
+	Auth *auth.Authenticator
 	// LogLevel is log.level; info if zero.
 	LogLevel zapcore.Level
 	// Starting leaves the service in the state before it is ready.
@@ -111,6 +114,7 @@ func New(tb testing.TB, options Options) *Service {
 		TrustedProxies:       options.TrustedProxies,
 		CursorKey:            key,
 		Documents:            !options.WithoutDocuments,
+		Auth:                 options.Auth,
 	})
 	if err != nil {
 		tb.Fatalf("the router cannot be built: %v", err)

@@ -1,0 +1,93 @@
+package auth
+
+import (
+	"net/http"
+	"strings"
+)
+
+type scheme uint8
+
+const (
+	schemeNone scheme = iota
+	schemeBasic
+	schemeBearer
+	schemeOther
+)
+
+// maxCredentials bounds the octets of credentials, which is far above any real token.
+const maxCredentials = 8 << 10
+
+// credentials are what a request says of its sender, not checked yet.
+type credentials struct {
+	scheme scheme
+	text   string
+	// fromKeyField says that they are from X-API-Key, which has API keys only.
+	fromKeyField bool
+}
+
+// readCredentials reads the header fields that say who sends a request. Of two that differ none is
+// believed: a proxy before us may have looked at the other one.
+func readCredentials(header http.Header) (credentials, *Refusal) {
+	fields, keys := header["Authorization"], header["X-Api-Key"]
+	switch {
+	case len(fields) == 0 && len(keys) == 0:
+		return credentials{}, &Refusal{Method: MethodNone, Reason: ReasonMissing}
+	case len(fields) > 1 || len(keys) > 1:
+		return credentials{}, malformed("a field stands twice")
+	}
+	var sent credentials
+	if len(fields) == 1 {
+		sent.scheme, sent.text = splitScheme(fields[0])
+		if !isToken68(sent.text) {
+			return credentials{}, malformed("they are not token68")
+		}
+	}
+	if len(keys) == 1 {
+		if len(fields) == 1 && (sent.scheme != schemeBearer || sent.text != keys[0]) {
+			return credentials{}, malformed("two fields differ")
+		}
+		if !isToken68(keys[0]) {
+			return credentials{}, malformed("the key is not token68")
+		}
+		sent = credentials{scheme: schemeBearer, text: keys[0], fromKeyField: true}
+	}
+	return sent, nil
+}
+
+func malformed(cause string) *Refusal {
+	return &Refusal{Method: MethodNone, Reason: ReasonMalformed, cause: cause}
+}
+
+// splitScheme takes an Authorization apart (RFC 9110, section 11.4): a scheme in any case, spaces, and
+// what belongs to it.
+func splitScheme(value string) (scheme, string) {
+	word, rest, _ := strings.Cut(value, " ")
+	rest = strings.TrimLeft(rest, " ")
+	switch {
+	case len(word) == len("Bearer") && strings.EqualFold(word, "Bearer"):
+		return schemeBearer, rest
+	case len(word) == len("Basic") && strings.EqualFold(word, "Basic"):
+		return schemeBasic, rest
+	}
+	return schemeOther, rest
+}
+
+// isToken68 says whether text is one token68 (RFC 9110, section 11.2) of a sane length.
+func isToken68(text string) bool {
+	if len(text) > maxCredentials {
+		return false
+	}
+	body := strings.TrimRight(text, "=")
+	if body == "" {
+		return false
+	}
+	for i := range len(body) {
+		switch c := body[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case c == '-', c == '.', c == '_', c == '~', c == '+', c == '/':
+		default:
+			return false
+		}
+	}
+	return true
+}
