@@ -13,18 +13,14 @@ import (
 	"userapi/models"
 )
 
-// newLogger returns a logger that writes to out without ever waiting for it, and the writer behind
-// it, which the caller closes last.
-func newLogger(settings config.Log, out io.Writer) (*zap.Logger, *logWriter, error) {
-	level, err := zap.ParseAtomicLevel(settings.Level)
-	if err != nil {
-		return nil, nil, err
-	}
+// newLogger returns a logger that writes to out without ever waiting for it, from a level on that may
+// change, and the writer behind it, which the caller closes last.
+func newLogger(format string, level zap.AtomicLevel, out io.Writer) (*zap.Logger, *logWriter) {
 	shape := zap.NewProductionEncoderConfig()
 	shape.TimeKey = "time"
 	shape.EncodeTime = encodeTime
 	encoder := zapcore.NewJSONEncoder(shape)
-	if settings.Format == config.LogConsole || settings.Format == config.LogAuto && isTerminal(out) {
+	if format == config.LogConsole || format == config.LogAuto && isTerminal(out) {
 		shape.EncodeTime = encodeLocalTime
 		shape.EncodeLevel = zapcore.CapitalColorLevelEncoder
 		encoder = zapcore.NewConsoleEncoder(shape)
@@ -32,7 +28,7 @@ func newLogger(settings config.Log, out io.Writer) (*zap.Logger, *logWriter, err
 	writer := newLogWriter(out)
 	log := zap.New(zapcore.NewCore(encoder, zapcore.AddSync(writer), level))
 	writer.onDrop(func(lines int) { log.Warn("log lines dropped: the output is too slow", zap.Int("lines", lines)) })
-	return log, writer, nil
+	return log, writer
 }
 
 // encodeTime writes times as the API does: microseconds always, so that lines sort as text.

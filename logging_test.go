@@ -17,10 +17,11 @@ func TestNewLogger(t *testing.T) {
 	written := func(t *testing.T, settings config.Log) *output {
 		t.Helper()
 		out := new(output)
-		log, writer, err := newLogger(settings, out)
+		level, err := zap.ParseAtomicLevel(settings.Level)
 		if err != nil {
 			t.Fatal(err)
 		}
+		log, writer := newLogger(settings.Format, level, out)
 		log.Debug("hidden")
 		log.Info("shown\nonce", zap.String("member", "va\u2028lue"))
 		writer.Close(time.Minute)
@@ -52,19 +53,22 @@ func TestNewLogger(t *testing.T) {
 			t.Errorf("%v", lines)
 		}
 	})
-	t.Run("a level that there is not is an error", func(t *testing.T) {
+	t.Run("the level can change", func(t *testing.T) {
 		t.Parallel()
-		if _, _, err := newLogger(config.Log{Level: "loud"}, new(output)); err == nil {
-			t.Error("it was taken")
+		out, level := new(output), zap.NewAtomicLevelAt(zap.WarnLevel)
+		log, writer := newLogger(config.LogJSON, level, out)
+		log.Info("hidden")
+		level.SetLevel(zap.InfoLevel)
+		log.Info("shown")
+		writer.Close(time.Minute)
+		if lines := out.lines(t); len(lines) != 1 || lines[0]["msg"] != "shown" {
+			t.Errorf("%v", lines)
 		}
 	})
 	t.Run("lines that were dropped are told of when the output takes some again", func(t *testing.T) {
 		t.Parallel()
 		out := newGate()
-		log, writer, err := newLogger(config.Log{Level: "info", Format: config.LogJSON}, out)
-		if err != nil {
-			t.Fatal(err)
-		}
+		log, writer := newLogger(config.LogJSON, zap.NewAtomicLevelAt(zap.InfoLevel), out)
 		log.Info("first")
 		<-out.reached
 		for range 10 {

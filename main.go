@@ -17,8 +17,6 @@ import (
 	"go.uber.org/zap"
 
 	"userapi/config"
-	"userapi/middleware"
-	"userapi/middleware/auth"
 )
 
 const (
@@ -39,6 +37,9 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 
 	loaded, err := config.Load("", args, environ)
 	if err != nil {
@@ -66,17 +67,20 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	}
 
 	signal.Ignore(syscall.SIGPIPE) // to lose the reader of the log is not to lose the service
-	log, writer, err := newLogger(loaded.Config.Log, stdout)
+	level, err := zap.ParseAtomicLevel(loaded.Config.Log.Level)
 	if err != nil {
 		fmt.Fprintln(stderr, "userapi:", err)
 		return exitUsage
 	}
+	log, writer := newLogger(loaded.Config.Log.Format, level, stdout)
 	defer writer.Close(logCloseBudget)
 	defer tuneCollector(environ)()
 	for _, warning := range loaded.Warnings {
 		log.Warn(warning)
 	}
-	if err := start(ctx, loaded.Config, signals, log); err != nil {
+	service := newService(loaded.Config, log, level)
+	service.load = func() (config.Loaded, error) { return config.Load("", args, environ) }
+	if err := start(ctx, service, signals, hangups); err != nil {
 		fmt.Fprintln(stderr, "userapi:", err)
 		if errors.As(err, new(unusableError)) {
 			return exitUsage
@@ -89,7 +93,12 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 
 // start builds the service from the store up, serves until it is told to stop, and takes it down. A
 // store that is away does not keep it from serving: it answers 503 until the store is there.
-func start(ctx context.Context, settings config.Config, signals <-chan os.Signal, log *zap.Logger) error {
+func start(ctx context.Context, service *service, signals, hangups <-chan os.Signal) error {
+	settings, log := service.settings, service.log
+	defer service.callers.Close()
+	if _, err := newAuthenticator(service.callers, settings, nil); err != nil { //nolint:contextcheck // what it starts ends with callers
+		return err // before anything is changed
+	}
 	listener, err := listen(ctx, settings.HTTP.Addr)
 	if err != nil {
 		return err
@@ -102,16 +111,6 @@ func start(ctx context.Context, settings config.Config, signals <-chan os.Signal
 	defer store.Close() //nolint:errcheck // what it has acknowledged is kept
 	defer store.report()
 
-	callers, err := auth.NewState(time.Now)
-	if err != nil {
-		return err
-	}
-	defer callers.Close()
-	authenticator, err := newAuthenticator(callers, settings, nil) //nolint:contextcheck // what it starts ends with callers
-	if err != nil {
-		return err
-	}
-	service := &service{settings: settings, log: log, lifecycle: new(middleware.Lifecycle), auth: authenticator}
 	server := newServer(settings, listener, &service.router, service.lifecycle, log)
 	preparing := store.begin(ctx)
 	defer preparing.end()
@@ -134,6 +133,7 @@ func start(ctx context.Context, settings config.Config, signals <-chan os.Signal
 			return service.open(store, key)
 		}
 	}
+	defer service.follow(ctx, hangups)()
 	announce(listener.Addr(), settings, log)
 	return server.serve(ctx, signals)
 }

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"context"
 	"net/http"
+	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"userapi/config"
 	"userapi/handlers"
@@ -15,31 +19,87 @@ import (
 	"userapi/services"
 )
 
-// service is the router over a store, of which there can be another one later.
+// service is the router over a store, of which there can be another one later, as there can be other
+// settings. It is safe for concurrent use.
 type service struct {
-	settings  config.Config
 	log       *zap.Logger
+	level     zap.AtomicLevel
 	lifecycle *middleware.Lifecycle
-	auth      *auth.Authenticator // or nil
+	callers   *auth.State
 	router    exchange
+	// load reads the settings again.
+	load func() (config.Loaded, error)
+
+	mu        sync.Mutex
+	settings  config.Config
+	store     repository.Store
+	cursorKey []byte
+}
+
+// newService returns a service that has no store yet.
+func newService(settings config.Config, log *zap.Logger, level zap.AtomicLevel) *service {
+	return &service{log: log, level: level, lifecycle: new(middleware.Lifecycle), callers: auth.NewState(time.Now), settings: settings}
 }
 
 // open has requests answered from a store.
 func (s *service) open(store repository.Store, cursorKey []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.store, s.cursorKey = store, cursorKey
+	return s.route(s.settings)
+}
+
+// apply has requests answered by other settings. Those that are being answered keep theirs.
+func (s *service) apply(settings config.Config) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	level, err := zapcore.ParseLevel(settings.Log.Level)
+	if err != nil {
+		return err
+	}
+	if err := s.route(settings); err != nil {
+		return err
+	}
+	s.level.SetLevel(level)
+	s.settings = settings
+	return nil
+}
+
+// follow has the service follow its settings until what it returns is called, which waits for the end.
+func (s *service) follow(ctx context.Context, hangups <-chan os.Signal) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	reloader := newReloader(s.settings, s.load, s.apply, s.log)
+	go func() {
+		defer close(done)
+		reloader.follow(ctx, hangups, reloader.running.Reload.Poll)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+// route puts a new router in the place of the old one, or leaves that with an error.
+func (s *service) route(settings config.Config) error {
+	authenticator, err := newAuthenticator(s.callers, settings, nil)
+	if err != nil {
+		return err
+	}
 	router, err := handlers.New(handlers.Deps{
-		Users:                services.NewUsers(store, time.Now),
-		Retries:              services.NewRetries(store),
-		Store:                store,
+		Users:                services.NewUsers(s.store, time.Now),
+		Retries:              services.NewRetries(s.store),
+		Store:                s.store,
 		Lifecycle:            s.lifecycle,
 		Log:                  s.log,
 		Now:                  time.Now,
-		MaxBodyBytes:         s.settings.HTTP.MaxBodyBytes,
-		IgnoreUnknownMembers: s.settings.HTTP.UnknownMembers == config.UnknownIgnore,
-		RequireIfMatch:       s.settings.HTTP.RequireIfMatch,
-		TrustedProxies:       s.settings.HTTP.TrustedProxies,
-		CursorKey:            cursorKey,
-		Documents:            s.settings.HTTP.Swagger,
-		Auth:                 s.auth,
+		MaxBodyBytes:         settings.HTTP.MaxBodyBytes,
+		IgnoreUnknownMembers: settings.HTTP.UnknownMembers == config.UnknownIgnore,
+		RequireIfMatch:       settings.HTTP.RequireIfMatch,
+		TrustedProxies:       settings.HTTP.TrustedProxies,
+		CursorKey:            s.cursorKey,
+		Documents:            settings.HTTP.Swagger,
+		Auth:                 authenticator,
 	})
 	if err != nil {
 		return err

@@ -4,7 +4,7 @@
 //
 // It refuses what it does not know and converts nothing silently: `3` is not three seconds, `1.9` is
 // not a number of bytes, `yes` is not true. It reads no global state: arguments, environment and
-// working directory are handed in, and nothing is watched or reloaded.
+// working directory are handed in, and nothing is watched: who wants to follow a change loads again.
 //
 // Only main uses it; the other packages are given the plain values that they need. Viper stops here:
 // it layers the sources and fills the struct, behind a parser of ours that is stricter than viper is.
@@ -334,20 +334,46 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// values returns every setting by its key. The mapstructure names on the struct are the only place
-// that joins a key to its field.
+// values returns every setting by its key.
 func (c Config) values() map[string]any {
-	const tag = "mapstructure"
 	values := map[string]any{}
-	config := reflect.ValueOf(c)
+	for name, field := range c.fields() {
+		values[name] = field.Interface()
+	}
+	return values
+}
+
+// fields returns every setting by its key, to be read and written. The mapstructure names on the struct
+// are the only place that joins a key to its field.
+func (c *Config) fields() map[string]reflect.Value {
+	const tag = "mapstructure"
+	fields := map[string]reflect.Value{}
+	config := reflect.ValueOf(c).Elem()
 	for i := range config.NumField() {
 		section := config.Field(i)
 		for j := range section.NumField() {
-			name := config.Type().Field(i).Tag.Get(tag) + "." + section.Type().Field(j).Tag.Get(tag)
-			values[name] = section.Field(j).Interface()
+			fields[config.Type().Field(i).Tag.Get(tag)+"."+section.Type().Field(j).Tag.Get(tag)] = section.Field(j)
 		}
 	}
-	return values
+	return fields
+}
+
+// Follow returns the settings of a service that runs by c, told to run by next: c with those in it that
+// can change meanwhile. It names the settings that change, and those that would have to and cannot.
+func (c Config) Follow(next Config) (followed Config, changed, fixed []string) {
+	followed = c
+	into, from := followed.fields(), next.fields()
+	for _, k := range keys() {
+		switch same := reflect.DeepEqual(into[k.name].Interface(), from[k.name].Interface()); {
+		case same:
+		case k.live:
+			into[k.name].Set(from[k.name])
+			changed = append(changed, k.name)
+		default:
+			fixed = append(fixed, k.name)
+		}
+	}
+	return followed, changed, fixed
 }
 
 // decodeKey reads the 32 bytes of a cursor key from base64 with padding (RFC 4648, section 4).

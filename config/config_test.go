@@ -302,3 +302,31 @@ func TestKeys(t *testing.T) {
 		}
 	})
 }
+
+func TestConfig_Follow(t *testing.T) {
+	t.Run("takes what can change, and names it and the rest", func(t *testing.T) {
+		for _, k := range keys() {
+			first, next := Default(), Default()
+			value, _ := k.rule.parse(samples()[k.name][0])
+			field := next.fields()[k.name]
+			field.Set(reflect.ValueOf(value).Convert(field.Type()))
+			got, changed, fixed := first.Follow(next)
+			want, named, others := first, fixed, changed
+			if k.live {
+				want, named, others = next, changed, fixed
+			}
+			if !reflect.DeepEqual(got, want) || !slices.Equal(named, []string{k.name}) || len(others) > 0 {
+				t.Errorf("%s: changed %v, fixed %v, and the settings are %+v", k.name, changed, fixed, got)
+			}
+			if !reflect.DeepEqual(first, Default()) {
+				t.Fatalf("%s: the settings that were followed from are another", k.name)
+			}
+		}
+	})
+	t.Run("changes nothing where nothing differs", func(t *testing.T) {
+		got, changed, fixed := Default().Follow(Default())
+		if !reflect.DeepEqual(got, Default()) || changed != nil || fixed != nil {
+			t.Errorf("changed %v, fixed %v", changed, fixed)
+		}
+	})
+}

@@ -40,9 +40,13 @@ func Template() string {
 // Markdown returns the table of all settings for the README.
 func Markdown() string {
 	var b strings.Builder
-	b.WriteString("| key | default | environment variable | meaning | allowed |\n| --- | --- | --- | --- | --- |\n")
+	b.WriteString("| key | default | environment variable | meaning | allowed | on SIGHUP |\n| --- | --- | --- | --- | --- | --- |\n")
 	for _, d := range described() {
-		fmt.Fprintf(&b, "| `%s` | `%s` | `%s` | %s | %s |\n", d.name, d.value, d.env(), d.meaning, d.rule.allows)
+		follows := ""
+		if d.live {
+			follows = "changes"
+		}
+		fmt.Fprintf(&b, "| `%s` | `%s` | `%s` | %s | %s | %s |\n", d.name, d.value, d.env(), d.meaning, d.rule.allows, follows)
 	}
 	return b.String()
 }

@@ -124,14 +124,14 @@ func TestLoaded_YAML(t *testing.T) {
 }
 
 func TestMarkdown(t *testing.T) {
-	t.Run("has one row of five cells for every key", func(t *testing.T) {
+	t.Run("has one row of six cells for every key", func(t *testing.T) {
 		rows := strings.Split(strings.TrimSuffix(Markdown(), "\n"), "\n")
 		if len(rows) != len(keys())+2 {
 			t.Errorf("%d rows for %d keys", len(rows), len(keys()))
 		}
 		for i, row := range rows {
-			if strings.Count(row, "|") != 6 {
-				t.Errorf("%q does not have five cells", row)
+			if strings.Count(row, "|") != 7 {
+				t.Errorf("%q does not have six cells", row)
 			}
 			if i >= 2 && !strings.HasPrefix(row, "| `"+keys()[i-2].name+"` | `") {
 				t.Errorf("row %d is %q", i, row)

@@ -15,6 +15,7 @@ type key struct {
 	meaning string // one line for config.yaml, --help and the README
 	rule    rule
 	secret  bool // never printed; the key that fileKey names tells of a file that holds it
+	live    bool // can change while the service runs
 }
 
 // env returns the name of the key's environment variable. Names hold underscores themselves, so there
@@ -92,11 +93,11 @@ func keysOfServing() []key {
 			meaning: "compress answers of 1 KiB and more for clients that ask for it",
 		},
 		{
-			name: "tls.cert_file", rule: path(),
+			name: "tls.cert_file", rule: path(), live: true,
 			meaning: "PEM file with the certificate and those that lead to a root; if empty, plain HTTP",
 		},
 		{
-			name: "tls.key_file", rule: path(),
+			name: "tls.key_file", rule: path(), live: true,
 			meaning: "PEM file with the private key of the certificate",
 		},
 		{
@@ -104,11 +105,11 @@ func keysOfServing() []key {
 			meaning: "how long browsers keep to HTTPS once they have seen it; 0s for not at all",
 		},
 		{
-			name: "cors.origins", rule: origins(),
+			name: "cors.origins", rule: origins(), live: true,
 			meaning: "pages of other origins that may use the service from a browser",
 		},
 		{
-			name: "cors.max_age", rule: span(0, 24*time.Hour),
+			name: "cors.max_age", rule: span(0, 24*time.Hour), live: true,
 			meaning: "how long a browser may remember that it may",
 		},
 	}
@@ -128,7 +129,7 @@ func keysOfKeeping() []key {
 			meaning: "longest time after the drain for requests in flight to finish",
 		},
 		{
-			name: "log.level", rule: oneOf("debug", "info", "warn", "error"),
+			name: "log.level", rule: oneOf("debug", "info", "warn", "error"), live: true,
 			meaning: "least important level that is written; debug adds headers and sizes",
 		},
 		{

@@ -16,23 +16,23 @@ func keysOfGuarding() []key {
 			meaning: "let mode none also stand where others than this machine can connect",
 		},
 		{
-			name: "auth.users", rule: secretLines("name:hash or name:hash:scope,scope"), secret: true,
+			name: "auth.users", rule: secretLines("name:hash or name:hash:scope,scope"), secret: true, live: true,
 			meaning: "secret with the users of mode basic",
 		},
 		{
-			name: "auth.users_file", rule: path(),
+			name: "auth.users_file", rule: path(), live: true,
 			meaning: "file that holds auth.users, such as one made by htpasswd -B",
 		},
 		{
-			name: "auth.basic_scopes", rule: scopes(),
+			name: "auth.basic_scopes", rule: scopes(), live: true,
 			meaning: "what users of mode basic may do whose line does not say it",
 		},
 		{
-			name: "auth.api_keys", rule: secretLines("what --new-api-key prints"), secret: true,
+			name: "auth.api_keys", rule: secretLines("what --new-api-key prints"), secret: true, live: true,
 			meaning: "secret with the keys of mode api_key",
 		},
 		{
-			name: "auth.api_keys_file", rule: path(),
+			name: "auth.api_keys_file", rule: path(), live: true,
 			meaning: "file that holds auth.api_keys, so that the secret need not stand here",
 		},
 		{
@@ -40,15 +40,15 @@ func keysOfGuarding() []key {
 			meaning: "where the issuer of tokens publishes its keys",
 		},
 		{
-			name: "jwt.key_file", rule: path(),
+			name: "jwt.key_file", rule: path(), live: true,
 			meaning: "file with the public keys of the issuer instead, in PEM or as a JWKS",
 		},
 		{
-			name: "jwt.secret", rule: hmacSecret(), secret: true,
+			name: "jwt.secret", rule: hmacSecret(), secret: true, live: true,
 			meaning: "secret that issuer and service share instead, for HS256",
 		},
 		{
-			name: "jwt.secret_file", rule: path(),
+			name: "jwt.secret_file", rule: path(), live: true,
 			meaning: "file that holds jwt.secret, so that the secret need not stand here",
 		},
 		{
@@ -68,15 +68,15 @@ func keysOfGuarding() []key {
 			meaning: "how often the keys at jwt.jwks_url are read again",
 		},
 		{
-			name: "limit.reads", rule: rate(),
+			name: "limit.reads", rule: rate(), live: true,
 			meaning: "most requests of one caller that read",
 		},
 		{
-			name: "limit.writes", rule: rate(),
+			name: "limit.writes", rule: rate(), live: true,
 			meaning: "most requests of one caller that change a user",
 		},
 		{
-			name: "limit.bulk", rule: rate(),
+			name: "limit.bulk", rule: rate(), live: true,
 			meaning: "most operations in batches of one caller",
 		},
 		{
@@ -92,7 +92,7 @@ func keysOfGuarding() []key {
 			meaning: "most callers that are remembered in memory",
 		},
 		{
-			name: "limit.in_flight", rule: count(0, mib),
+			name: "limit.in_flight", rule: count(0, mib), live: true,
 			meaning: "most requests at a time; one more is answered 503 at once; 0 for no limit",
 		},
 		{

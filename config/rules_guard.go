@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -111,7 +110,7 @@ func scopes() rule {
 func origins() rule {
 	return each(list, "a list like https://app.example.com", 0, func(element string) *complaint {
 		u, err := url.Parse(element)
-		if err != nil || u.Scheme != "https" && u.Scheme != "http" || !isHost(u.Hostname()) || u.Scheme+"://"+u.Host != strings.ToLower(element) {
+		if err != nil || u.Scheme != "https" && u.Scheme != "http" || !isHost(u.Hostname()) || u.Scheme+"://"+u.Host != element || strings.ToLower(element) != element {
 			return &complaint{quote(element) + " is not an origin", "write it like https://app.example.com or http://localhost:3000, with nothing behind"}
 		}
 		return nil
@@ -184,7 +183,7 @@ func adminAddress() rule {
 	whole := address()
 	return rule{allows: "host:port, a port, or nothing", parse: func(text string) (any, *complaint) {
 		if text != "" && strings.Trim(text, "0123456789") == "" {
-			text = fmt.Sprintf("127.0.0.1:%s", text)
+			text = "127.0.0.1:" + text
 		}
 		if text == "" {
 			return text, nil

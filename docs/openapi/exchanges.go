@@ -238,11 +238,7 @@ const uselessKey = "uak_00000000000000000000000000000000000000000002JpzL7"
 
 // asking has the service ask for an API key.
 func asking(deps *handlers.Deps) {
-	state, err := auth.NewState(time.Now)
-	if err != nil {
-		return
-	}
-	deps.Auth, _ = auth.New(state, auth.Options{ // fails for keys that stand twice only
+	deps.Auth, _ = auth.New(auth.NewState(time.Now), auth.Options{ // fails for keys that stand twice only
 		Keys: []auth.Key{{Name: "nobody", Hash: sha256.Sum256([]byte(uselessKey))}},
 	})
 }

@@ -34,10 +34,7 @@ func (c *clock) move(by time.Duration) { c.seconds.Add(int64(by / time.Second)) 
 
 func newState(t testing.TB, at *clock) *State {
 	t.Helper()
-	state, err := NewState(at.now)
-	if err != nil {
-		t.Fatal(err)
-	}
+	state := NewState(at.now)
 	t.Cleanup(state.Close)
 	return state
 }

@@ -41,9 +41,7 @@ func NewKey(name string, scopes models.Scopes, expires time.Time) (secret string
 		return "", Key{}, err
 	}
 	var bits [32]byte
-	if _, err := rand.Read(bits[:]); err != nil {
-		return "", Key{}, err
-	}
+	_, _ = rand.Read(bits[:]) // never fails
 	secret = sealKey(bits)
 	return secret, Key{Name: name, Hash: sha256.Sum256([]byte(secret)), Scopes: scopes, Expires: expires}, nil
 }

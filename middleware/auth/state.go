@@ -38,18 +38,16 @@ type State struct {
 }
 
 // NewState returns a State by a clock. Close ends it.
-func NewState(now func() time.Time) (*State, error) {
+func NewState(now func() time.Time) *State {
 	// Half of the processors go on with everything else.
 	slots := max(1, runtime.GOMAXPROCS(0)/2)
 	s := &State{
 		now: now, verified: newCache[struct{}](maxVerified), checks: map[digest]*check{},
 		slots: make(chan struct{}, slots), queue: make(chan struct{}, slots*(1+queuePerSlot)),
 	}
-	if _, err := rand.Read(s.key[:]); err != nil {
-		return nil, err
-	}
+	_, _ = rand.Read(s.key[:]) // never fails
 	s.failures = newThrottle(maxFailures, s.mark)
-	return s, nil
+	return s
 }
 
 // Close ends what goes on in the background. Authenticators go on with what is known by then.
