@@ -15,7 +15,7 @@ func agreementsOfGuarding() []agreement {
 			}
 			return &complaint{"none lets everybody in, so that the others would ask nobody", "remove none, or all the others"}
 		}},
-		{about: []string{"http.addr", "auth.mode", "auth.allow_anonymous"}, judge: func(c Config) *complaint {
+		{serving: true, about: []string{"http.addr", "auth.mode", "auth.allow_anonymous"}, judge: func(c Config) *complaint {
 			if !c.Auth.has(AuthNone) || c.Auth.AllowAnonymous || c.HTTP.onLoopback() {
 				return nil
 			}

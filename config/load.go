@@ -101,7 +101,7 @@ func (l *loader) load(args, environ []string) (Loaded, error) {
 	env := l.readEnviron(environ)
 	loaded := l.merge(file, env, line.layer)
 	if !l.incomplete {
-		l.agree(loaded)
+		l.agree(loaded, line.action == Serve || line.action == PrintConfig)
 	}
 	if len(l.faults) > 0 {
 		return Loaded{Action: line.action, Warnings: l.warnings}, &Error{Faults: l.faults}
@@ -125,8 +125,8 @@ func (l *loader) fault(key, source string, wrong complaint) {
 }
 
 // agree notes which of the effective settings contradict each other.
-func (l *loader) agree(loaded Loaded) {
-	for _, f := range loaded.Config.disagreements(l.faults) {
+func (l *loader) agree(loaded Loaded, serving bool) {
+	for _, f := range loaded.Config.disagreements(l.faults, serving) {
 		for _, s := range loaded.settings {
 			if s.Key == f.Key {
 				f.Source = s.Source

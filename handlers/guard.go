@@ -25,6 +25,7 @@ func (g *guard) step(needs models.Scopes) gin.HandlerFunc {
 		return nil
 	}
 	return problem.Handle(func(c *gin.Context) error {
+		c.Writer.Header()["Vary"] = varyOnKey
 		principal, err := g.authenticator.Authenticate(c.Request, c)
 		if err != nil {
 			return g.refuse(c, err)

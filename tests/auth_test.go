@@ -83,8 +83,8 @@ func TestAuth_Actor(t *testing.T) {
 	t.Run("is in the line of a request, by name", func(t *testing.T) {
 		for field, want := range map[string]string{
 			reader: "reporting", basicAuth("ada", "correct horse"): "ada", bearer(f.about(nil)): "auth0|ada",
-			bearer(f.about(members{"sub": "it's \"me\" {}"})):      `it's "me" {}`,
-			bearer(f.about(members{"sub": "ada@example.com"})):     "sha256:b5fc85e55755f9e0",
+			bearer(f.about(members{"sub": "it's \"me\" {}"})):  `it's "me" {}`,
+			bearer(f.about(members{"sub": "ada@example.com"})): "sha256:b5fc85e55755f9e0",
 		} {
 			if got := actorOf(service.Get(t, "/users/", field)); fmt.Sprint(got) != want {
 				t.Errorf("%v, want %s", got, want)
