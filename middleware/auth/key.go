@@ -161,9 +161,11 @@ func wellFormed(text string) bool {
 		}
 		sum = sum*62 + uint64(digit)
 	}
-	var body [keyLength - checksumDigits]byte
-	copy(body[:], text)
-	return sum == uint64(crc32.ChecksumIEEE(body[:]))
+	crc := ^uint32(0) // by hand: package crc32 would have the text copied to the heap
+	for _, c := range []byte(text[:keyLength-checksumDigits]) {
+		crc = crc32.IEEETable[byte(crc)^c] ^ crc>>8
+	}
+	return sum == uint64(^crc)
 }
 
 // digitOf returns the value of a digit in the base 62 of package big, or -1.

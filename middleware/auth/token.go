@@ -112,7 +112,7 @@ func (r *tokenReader) verify(ctx context.Context, text string) (*models.Principa
 		}
 	}
 	known, now := r.knownBy(ring), r.now()
-	mark := digest(sha256.Sum256([]byte(text)))
+	mark := markOf(text)
 	if principal, ok := known.get(&mark, now); ok {
 		return principal, nil
 	}
@@ -137,6 +137,18 @@ func (r *tokenReader) verify(ctx context.Context, text string) (*models.Principa
 	}
 	r.knownBy(ring).put(&mark, principal, now, until)
 	return principal, nil
+}
+
+// ordinaryToken is how long a token may be, in octets, for which nothing is allocated.
+const ordinaryToken = 2 << 10
+
+// markOf returns what stands for a token where those are remembered.
+func markOf(text string) digest {
+	if len(text) > ordinaryToken {
+		return sha256.Sum256([]byte(text))
+	}
+	var octets [ordinaryToken]byte
+	return sha256.Sum256(octets[:copy(octets[:], text)])
 }
 
 // knownBy returns the tokens that were checked by the keys of a ring: none when those are new.
@@ -177,7 +189,7 @@ type parts struct {
 // open takes a token apart, and refuses what its header alone shows to be none of ours.
 func (r *tokenReader) open(text string) (*header, *parts, *Refusal) {
 	pieces := strings.SplitN(text, ".", 4)
-	if len(pieces) != 3 || len(pieces[0]) > maxHeader || len(pieces[2]) == 0 {
+	if strings.ContainsAny(text, "\r\n") || len(pieces) != 3 || len(pieces[0]) > maxHeader || len(pieces[2]) == 0 {
 		return nil, nil, refuseToken(ReasonMalformed, "not three parts")
 	}
 	var decoded [3][]byte

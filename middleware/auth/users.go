@@ -127,7 +127,7 @@ func (d *directory) stranger(name string) *member {
 // splitBasic reads user-id and password (RFC 7617, section 2).
 func splitBasic(text string) (name, password string, ok bool) {
 	decoded, err := base64.StdEncoding.DecodeString(text)
-	if err != nil || len(decoded) > maxName+1+mostPasswordBytes || !utf8.Valid(decoded) {
+	if err != nil || strings.ContainsAny(text, "\r\n") || len(decoded) > maxName+1+mostPasswordBytes || !utf8.Valid(decoded) {
 		return "", "", false
 	}
 	for _, c := range decoded {
