@@ -27,6 +27,7 @@ type service struct {
 	lifecycle *middleware.Lifecycle
 	callers   *auth.State
 	router    exchange
+	traces    *tracing // or nil
 	// load reads the settings again.
 	load func() (config.Loaded, error)
 
@@ -93,6 +94,7 @@ func (s *service) route(settings config.Config) error {
 		Lifecycle:            s.lifecycle,
 		Log:                  s.log,
 		Now:                  time.Now,
+		Tracing:              s.traces.requests(),
 		MaxBodyBytes:         settings.HTTP.MaxBodyBytes,
 		IgnoreUnknownMembers: settings.HTTP.UnknownMembers == config.UnknownIgnore,
 		RequireIfMatch:       settings.HTTP.RequireIfMatch,

@@ -256,17 +256,6 @@ const docTemplate = `{
         },
         "/users/": {
             "get": {
-                "security": [
-                    {
-                        "BasicAuth": []
-                    },
-                    {
-                        "BearerAuth": []
-                    },
-                    {
-                        "ApiKeyAuth": []
-                    }
-                ],
                 "description": "Answers with one page of the users that meet all conditions, sorted as asked. To read them all, follow next_cursor, or the Link header, until it is null: every user that is not touched meanwhile comes exactly once. A cursor belongs to its sort and filters; limit and include_total may change on the way. skip is for looking at a place.",
                 "produces": [
                     "application/json"
@@ -455,9 +444,6 @@ const docTemplate = `{
                         }
                     }
                 },
-                "x-needs": "users:read"
-            },
-            "post": {
                 "security": [
                     {
                         "BasicAuth": []
@@ -469,6 +455,9 @@ const docTemplate = `{
                         "ApiKeyAuth": []
                     }
                 ],
+                "x-needs": "users:read"
+            },
+            "post": {
                 "description": "Stores a new user under the next id and answers with it. White space around name and address is removed first. With an Idempotency-Key it is safe to send the request again: a key belongs to one body, and is kept for a day unless the service is set otherwise.",
                 "consumes": [
                     "application/json"
@@ -594,11 +583,6 @@ const docTemplate = `{
                         }
                     }
                 },
-                "x-needs": "users:write"
-            }
-        },
-        "/users/batch": {
-            "post": {
                 "security": [
                     {
                         "BasicAuth": []
@@ -610,6 +594,11 @@ const docTemplate = `{
                         "ApiKeyAuth": []
                     }
                 ],
+                "x-needs": "users:write"
+            }
+        },
+        "/users/batch": {
+            "post": {
                 "description": "Runs 1 to 1000 operations in order. Atomic (the default): all take effect and the answer is 200, or none does and one problem lists every bad operation; addresses are judged by how all end, so that users can swap theirs. Independent: each runs by itself and the answer is 207, also when all failed. A body of 1 MiB, the default of http.max_body_bytes, has room for 1000 operations of about 1000 octets; one with an ordinary user takes 100 to 200.",
                 "consumes": [
                     "application/json"
@@ -757,11 +746,6 @@ const docTemplate = `{
                         }
                     }
                 },
-                "x-needs": "users:bulk"
-            }
-        },
-        "/users/by-email/{email}": {
-            "get": {
                 "security": [
                     {
                         "BasicAuth": []
@@ -773,6 +757,11 @@ const docTemplate = `{
                         "ApiKeyAuth": []
                     }
                 ],
+                "x-needs": "users:bulk"
+            }
+        },
+        "/users/by-email/{email}": {
+            "get": {
                 "description": "Answers with the user that has this e-mail address, letter case ignored, as ` + "`" + `/users/{id}` + "`" + ` does. Whatever is not an address belongs to nobody and is 404. A plus sign stands for itself, encoded or not.",
                 "produces": [
                     "application/json"
@@ -857,11 +846,6 @@ const docTemplate = `{
                         }
                     }
                 },
-                "x-needs": "users:read"
-            }
-        },
-        "/users/{id}": {
-            "get": {
                 "security": [
                     {
                         "BasicAuth": []
@@ -873,6 +857,11 @@ const docTemplate = `{
                         "ApiKeyAuth": []
                     }
                 ],
+                "x-needs": "users:read"
+            }
+        },
+        "/users/{id}": {
+            "get": {
                 "description": "Answers with the user that has this id, and with its version as the ETag.",
                 "produces": [
                     "application/json"
@@ -964,9 +953,6 @@ const docTemplate = `{
                         }
                     }
                 },
-                "x-needs": "users:read"
-            },
-            "put": {
                 "security": [
                     {
                         "BasicAuth": []
@@ -978,6 +964,9 @@ const docTemplate = `{
                         "ApiKeyAuth": []
                     }
                 ],
+                "x-needs": "users:read"
+            },
+            "put": {
                 "description": "Replaces everything that a client may set of the user: an absent age becomes null. A body that changes nothing leaves version and updated_at as they are. With If-Match nothing is lost that somebody else wrote meanwhile.",
                 "consumes": [
                     "application/json"
@@ -1120,9 +1109,6 @@ const docTemplate = `{
                         }
                     }
                 },
-                "x-needs": "users:write"
-            },
-            "delete": {
                 "security": [
                     {
                         "BasicAuth": []
@@ -1134,6 +1120,9 @@ const docTemplate = `{
                         "ApiKeyAuth": []
                     }
                 ],
+                "x-needs": "users:write"
+            },
+            "delete": {
                 "description": "Removes the user for good. Its address is free at once; its id is never given again.",
                 "produces": [
                     "application/json"
@@ -1225,9 +1214,6 @@ const docTemplate = `{
                         }
                     }
                 },
-                "x-needs": "users:delete"
-            },
-            "patch": {
                 "security": [
                     {
                         "BasicAuth": []
@@ -1239,6 +1225,9 @@ const docTemplate = `{
                         "ApiKeyAuth": []
                     }
                 ],
+                "x-needs": "users:delete"
+            },
+            "patch": {
                 "description": "Changes the members that the body gives and leaves the others (JSON Merge Patch, RFC 7396): null clears the age. A body that changes nothing leaves version and updated_at as they are. Plain application/json means the same.",
                 "consumes": [
                     "application/merge-patch+json",
@@ -1388,6 +1377,17 @@ const docTemplate = `{
                         }
                     }
                 },
+                "security": [
+                    {
+                        "BasicAuth": []
+                    },
+                    {
+                        "BearerAuth": []
+                    },
+                    {
+                        "ApiKeyAuth": []
+                    }
+                ],
                 "x-needs": "users:write"
             }
         }
@@ -1689,6 +1689,13 @@ const docTemplate = `{
                     "description": "Says the same for every problem of a type.",
                     "type": "string",
                     "example": "The request is not valid"
+                },
+                "trace_id": {
+                    "description": "The id by which the traces of the request are found, when it is traced or came with a traceparent.",
+                    "type": "string",
+                    "maxLength": 32,
+                    "minLength": 32,
+                    "example": "0af7651916cd43dd8448eb211c80319c"
                 },
                 "type": {
                     "description": "The relative URI of a page, served here, that explains the code.",

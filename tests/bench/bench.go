@@ -57,6 +57,7 @@ func parts() []part {
 	return []part{
 		{"start", (*bench).measureStart},
 		{"ratio", (*bench).measureRatios},
+		{"guards", (*bench).measureGuards},
 		{"create", (*bench).measureCreate},
 		{"memory", (*bench).measureMemory},
 		{"growth", (*bench).measureGrowth},

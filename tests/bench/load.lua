@@ -16,8 +16,11 @@ function setup(thread)
   lanes = lanes + 1
 end
 
+-- The fields that the command line names, which only requests by id have.
+local fields = ""
+
 local function get(path)
-  return "GET " .. path .. " HTTP/1.1\r\nHost: " .. wrk.host .. ":" .. wrk.port .. "\r\n\r\n"
+  return "GET " .. path .. " HTTP/1.1\r\nHost: " .. wrk.host .. ":" .. wrk.port .. fields .. "\r\n\r\n"
 end
 
 local function by_id(users)
@@ -76,6 +79,11 @@ function init(args)
   local mode = args[1]
   if mode == "id" then
     math.randomseed(tonumber(args[3]) + lane)
+    for name, value in pairs(wrk.headers) do
+      if name ~= "Host" then
+        fields = fields .. "\r\n" .. name .. ": " .. value
+      end
+    end
     request = by_id(tonumber(args[2]))
   elseif mode == "skip" then
     math.randomseed(tonumber(args[4]) + lane)

@@ -24,6 +24,7 @@ type load struct {
 	mode     string
 	args     []string
 	minBytes int
+	header   string // one more field of the mode "id", or empty
 }
 
 // outcome is what one run of wrk against one server gave. Times are microseconds.
@@ -83,10 +84,11 @@ func (b *bench) drive(ctx context.Context, p *process, l load, seconds int) (out
 func (b *bench) runWrk(ctx context.Context, addr string, l load, seconds int) (outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(seconds)*time.Second+answerWithin)
 	defer cancel()
-	args := append([]string{
-		"-t1", "-c" + strconv.Itoa(wrkConnections), "-d" + strconv.Itoa(seconds) + "s",
-		"-s", b.script, "http://" + addr + l.path, "--", l.mode,
-	}, l.args...)
+	args := []string{"-t1", "-c" + strconv.Itoa(wrkConnections), "-d" + strconv.Itoa(seconds) + "s", "-s", b.script}
+	if l.header != "" {
+		args = append(args, "-H", l.header)
+	}
+	args = append(append(args, "http://"+addr+l.path, "--", l.mode), l.args...)
 	cmd := exec.CommandContext(ctx, "wrk", args...)
 	text, err := cmd.CombinedOutput()
 	if err != nil {
