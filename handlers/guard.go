@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"errors"
+	"net/http"
 
 	"github.com/gin-gonic/gin"
 	"go.uber.org/zap"
@@ -25,7 +26,7 @@ func (g *guard) step(needs models.Scopes) gin.HandlerFunc {
 		return nil
 	}
 	return problem.Handle(func(c *gin.Context) error {
-		c.Writer.Header()["Vary"] = varyOnKey
+		dependOnKey(c.Writer.Header())
 		principal, err := g.authenticator.Authenticate(c.Request, c)
 		if err != nil {
 			return g.refuse(c, err)
@@ -36,6 +37,15 @@ func (g *guard) step(needs models.Scopes) gin.HandlerFunc {
 		}
 		return nil
 	})
+}
+
+// dependOnKey says that the answer depends on the key too.
+func dependOnKey(header http.Header) {
+	if vary := header["Vary"]; len(vary) == 1 && vary[0] == varyOnCaller[0] {
+		header["Vary"] = varyOnKey
+		return
+	}
+	header.Add("Vary", "X-API-Key")
 }
 
 // refuse returns the answer to a request that is not let in. It is the same whatever is wrong with the

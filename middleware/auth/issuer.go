@@ -17,6 +17,9 @@ import (
 const (
 	// fetchBudget is how long the issuer may take to answer.
 	fetchBudget = 5 * time.Second
+	// waitsForKeys is how long a request waits for that: whoever makes kids up could hold as many requests
+	// open as there is room for while the issuer is slow.
+	waitsForKeys = time.Second
 	// maxKeySet bounds its answer, in octets.
 	maxKeySet = 256 << 10
 	// asksEvery is the shortest pause between two times that unknown keys have the issuer be asked: whoever
@@ -179,8 +182,11 @@ func (i *issuer) await(ctx context.Context, ask bool) {
 	if flight == nil {
 		return
 	}
+	timer := time.NewTimer(waitsForKeys)
+	defer timer.Stop()
 	select {
 	case <-flight:
+	case <-timer.C:
 	case <-ctx.Done():
 	case <-i.ended:
 	}
