@@ -27,7 +27,9 @@ type service struct {
 	lifecycle *middleware.Lifecycle
 	metrics   *metrics.Metrics // or nil
 	router    exchange
-	traces    *tracing // or nil
+	// certificate is what the service shows over TLS, or nil.
+	certificate *certificate
+	traces      *tracing // or nil
 	// load reads the settings again.
 	load func() (config.Loaded, error)
 
@@ -60,6 +62,11 @@ func (s *service) apply(settings config.Config) error {
 	level, err := zapcore.ParseLevel(settings.Log.Level)
 	if err != nil {
 		return err
+	}
+	if s.certificate != nil {
+		if err := s.certificate.Reload(); err != nil {
+			return err
+		}
 	}
 	if err := s.route(settings); err != nil {
 		return err

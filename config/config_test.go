@@ -94,6 +94,12 @@ func company(key string) map[string]string {
 		return map[string]string{"storage.dsn": "/users"} // a path for SQLite, a database for MySQL
 	case "cache.redis", "cache.redis_file", "cache.local":
 		return map[string]string{"storage.engine": "sqlite", "storage.dsn": "users.db"}
+	case "tls.cert_file":
+		return map[string]string{"tls.key_file": "server.key"}
+	case "tls.key_file":
+		return map[string]string{"tls.cert_file": "server.crt"}
+	case "tls.hsts":
+		return map[string]string{"tls.cert_file": "server.crt", "tls.key_file": "server.key"}
 	case "admin.pprof":
 		return map[string]string{"admin.addr": "9090"}
 	case "storage.dsn", "storage.dsn_file":
