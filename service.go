@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"sync"
@@ -108,9 +110,16 @@ func (s *service) route(settings config.Config) error {
 		TrustedProxies:       settings.HTTP.TrustedProxies,
 		CursorKey:            s.cursorKey,
 		Documents:            settings.HTTP.Swagger,
+		Compression:          settings.HTTP.Compression,
+		Origins:              settings.CORS.Origins,
+		CORSMaxAge:           settings.CORS.MaxAge,
+		HSTS:                 settings.TLS.HSTS,
 		Metrics:              s.metrics,
 		MetricsPage:          settings.Admin.MetricsOnMain,
 	})
+	if errors.Is(err, middleware.ErrOrigins) {
+		return unusableError{fmt.Errorf("cors.origins: %w; write each as a browser does, like https://app.example.com", err)}
+	}
 	if err != nil {
 		return err
 	}

@@ -56,6 +56,10 @@ type Options struct {
 	TrustedProxies []string
 	// WithoutDocuments is http.swagger: false.
 	WithoutDocuments bool
+	// WithoutCompression is http.compression: false.
+	WithoutCompression bool
+	// Origins is cors.origins.
+	Origins []string
 	// LogLevel is log.level; info if zero.
 	LogLevel zapcore.Level
 	// Metrics has everything counted, for Service.Metrics.
@@ -127,6 +131,9 @@ func New(tb testing.TB, options Options) *Service {
 		TrustedProxies:       options.TrustedProxies,
 		CursorKey:            key,
 		Documents:            !options.WithoutDocuments,
+		Compression:          !options.WithoutCompression,
+		Origins:              options.Origins,
+		CORSMaxAge:           settings.CORS.MaxAge,
 		Metrics:              counted,
 	})
 	if err != nil {
