@@ -59,6 +59,8 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		return exitOK
 	case config.Migrate:
 		return migrateOnly(ctx, loaded.Config, stdout, stderr)
+	case config.NewAPIKey:
+		return newAPIKey(loaded.NewKey, time.Now(), stdout, stderr)
 	case config.HealthCheck:
 		return healthCheck(ctx, loaded.Config, stdout, stderr)
 	case config.Serve:
@@ -83,6 +85,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		fmt.Fprintln(stderr, "userapi:", err)
 		return exitUsage
 	}
+	service.traces.count(service.metrics)
 	err = start(ctx, service, signals, hangups)
 	service.traces.close(err, signals) //nolint:contextcheck // ctx may be what ended it
 	if err != nil {
@@ -100,6 +103,10 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 // store that is away does not keep it from serving: it answers 503 until the store is there.
 func start(ctx context.Context, service *service, signals, hangups <-chan os.Signal) error {
 	settings, log := service.settings, service.log
+	defer service.callers.Close()
+	if _, err := newAuthenticator(service.callers, settings, nil); err != nil { //nolint:contextcheck // what it starts ends with callers
+		return err // before anything is changed
+	}
 	listener, err := listen(ctx, settings.HTTP.Addr)
 	if err != nil {
 		return err
@@ -119,6 +126,11 @@ func start(ctx context.Context, service *service, signals, hangups <-chan os.Sig
 
 	watch(service.metrics, service.lifecycle, store)
 	server := newServer(settings, listener, &service.router, service.lifecycle, log)
+	stopTLS, err := service.secure(server)
+	if err != nil {
+		return err
+	}
+	defer stopTLS()
 	preparing := store.begin(ctx)
 	defer preparing.end()
 	if key, err, done := preparing.look(firstLook); done {

@@ -6,7 +6,6 @@ import (
 	"userapi/middleware"
 	"userapi/middleware/metrics"
 	"userapi/repository"
-	"userapi/repository/memory"
 	"userapi/repository/observed"
 	"userapi/services"
 )
@@ -39,8 +38,8 @@ func watch(counted *metrics.Metrics, lifecycle *middleware.Lifecycle, store *sto
 		return
 	}
 	counted.SetReady(lifecycle.Serving)
-	if users, ok := store.Store.(*memory.Store); ok {
-		counted.SetUsers(users.Len)
+	if store.memory != nil {
+		counted.SetUsers(store.memory.Len)
 	}
 	if store.database != nil {
 		counted.SetDatabase(store.databaseNumbers)

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"sync"
@@ -14,6 +16,7 @@ import (
 	"userapi/config"
 	"userapi/handlers"
 	"userapi/middleware"
+	"userapi/middleware/auth"
 	"userapi/middleware/metrics"
 	"userapi/repository"
 	"userapi/services"
@@ -25,9 +28,12 @@ type service struct {
 	log       *zap.Logger
 	level     zap.AtomicLevel
 	lifecycle *middleware.Lifecycle
+	callers   *auth.State
 	metrics   *metrics.Metrics // or nil
 	router    exchange
-	traces    *tracing // or nil
+	// certificate is what the service shows over TLS, or nil.
+	certificate *certificate
+	traces      *tracing // or nil
 	// load reads the settings again.
 	load func() (config.Loaded, error)
 
@@ -39,7 +45,7 @@ type service struct {
 
 // newService returns a service that has no store yet.
 func newService(settings config.Config, log *zap.Logger, level zap.AtomicLevel) *service {
-	return &service{log: log, level: level, lifecycle: new(middleware.Lifecycle), settings: settings}
+	return &service{log: log, level: level, lifecycle: new(middleware.Lifecycle), callers: auth.NewState(time.Now), settings: settings}
 }
 
 // open has requests answered from a store.
@@ -60,6 +66,11 @@ func (s *service) apply(settings config.Config) error {
 	level, err := zapcore.ParseLevel(settings.Log.Level)
 	if err != nil {
 		return err
+	}
+	if s.certificate != nil {
+		if err := s.certificate.Reload(); err != nil {
+			return err
+		}
 	}
 	if err := s.route(settings); err != nil {
 		return err
@@ -86,6 +97,10 @@ func (s *service) follow(ctx context.Context, hangups <-chan os.Signal) (stop fu
 
 // route puts a new router in the place of the old one, or leaves that with an error.
 func (s *service) route(settings config.Config) error {
+	authenticator, err := newAuthenticator(s.callers, settings, s.metrics.Auth)
+	if err != nil {
+		return err
+	}
 	store, retries := observe(s.metrics, settings.Storage.Engine, s.store)
 	router, err := handlers.New(handlers.Deps{
 		Users:                services.NewUsers(store, time.Now),
@@ -101,9 +116,17 @@ func (s *service) route(settings config.Config) error {
 		TrustedProxies:       settings.HTTP.TrustedProxies,
 		CursorKey:            s.cursorKey,
 		Documents:            settings.HTTP.Swagger,
+		Auth:                 authenticator,
+		Compression:          settings.HTTP.Compression,
+		Origins:              settings.CORS.Origins,
+		CORSMaxAge:           settings.CORS.MaxAge,
+		HSTS:                 settings.TLS.HSTS,
 		Metrics:              s.metrics,
 		MetricsPage:          settings.Admin.MetricsOnMain,
 	})
+	if errors.Is(err, middleware.ErrOrigins) {
+		return unusableError{fmt.Errorf("cors.origins: %w; write each as a browser does, like https://app.example.com", err)}
+	}
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ func everything(t *testing.T) *Metrics {
 	m.SetUsers(func() int64 { return 1 })
 	m.SetReady(func() bool { return true })
 	m.SetLogLinesDropped(func() int64 { return 1 })
+	m.SetSpansDropped(func() int64 { return 1 })
 	m.SetShedding(func() Shedding { return Shedding{Most: 1, Shed: 1} })
 	m.SetCallers(func() Callers { return Callers{Known: 1} })
 	m.SetCertificate(func() time.Time { return time.Unix(1_800_000_000, 0) })

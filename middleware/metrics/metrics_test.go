@@ -317,6 +317,7 @@ func TestMetrics_Off(t *testing.T) {
 		off.SetReady(func() bool { return true })
 		off.SetUsers(func() int64 { return 0 })
 		off.SetLogLinesDropped(func() int64 { return 0 })
+		off.SetSpansDropped(func() int64 { return 0 })
 	})
 }
 
@@ -324,7 +325,7 @@ func TestMetrics_Sources(t *testing.T) {
 	m := New(Build{})
 	t.Run("what nobody can be asked about has no series", func(t *testing.T) {
 		all := gathered(t, m)
-		for _, name := range []string{"userapi_users", "userapi_store_connections", "userapi_cache_reads_total", "userapi_ready", "userapi_tls_certificate_expiry_timestamp_seconds"} {
+		for _, name := range []string{"userapi_users", "userapi_store_connections", "userapi_cache_reads_total", "userapi_ready", "userapi_trace_spans_dropped_total", "userapi_tls_certificate_expiry_timestamp_seconds"} {
 			if all[name] != nil {
 				t.Errorf("%s: %v", name, all[name])
 			}

@@ -57,6 +57,7 @@ type sources struct {
 	cache       source[Cache]
 	users       source[int64]
 	lost        source[int64]
+	spans       source[int64]
 	ready       source[bool]
 	shedding    source[Shedding]
 	callers     source[Callers]
@@ -88,6 +89,13 @@ func (m *Metrics) SetUsers(read func() int64) {
 func (m *Metrics) SetLogLinesDropped(read func() int64) {
 	if m != nil {
 		m.sources.lost.set(read)
+	}
+}
+
+// SetSpansDropped says whom to ask how many spans were not exported.
+func (m *Metrics) SetSpansDropped(read func() int64) {
+	if m != nil {
+		m.sources.spans.set(read)
 	}
 }
 
@@ -127,6 +135,8 @@ func newSources(registry prometheus.Registerer) *sources {
 	s.users.emit = rows[int64]{[]row{users}, func(count int64, put func(row, float64, ...string)) { put(users, float64(count)) }}
 	lost := newRow(prometheus.CounterValue, "userapi_log_lines_dropped_total", "Lines that the log has lost because its output was too slow.")
 	s.lost.emit = rows[int64]{[]row{lost}, func(lines int64, put func(row, float64, ...string)) { put(lost, float64(lines)) }}
+	spans := newRow(prometheus.CounterValue, "userapi_trace_spans_dropped_total", "Spans that were not exported, because too many waited or the collector did not take them.")
+	s.spans.emit = rows[int64]{[]row{spans}, func(count int64, put func(row, float64, ...string)) { put(spans, float64(count)) }}
 	ready := newRow(prometheus.GaugeValue, "userapi_ready", "1 while requests are wanted, 0 while the service starts, waits for its store, or stops.")
 	s.ready.emit = rows[bool]{[]row{ready}, func(yes bool, put func(row, float64, ...string)) {
 		if yes {
@@ -157,7 +167,7 @@ func newSources(registry prometheus.Registerer) *sources {
 			put(expiry, float64(until.Unix()))
 		}
 	}}
-	registry.MustRegister(&s.database, &s.cache, &s.users, &s.lost, &s.ready, &s.shedding, &s.callers, &s.certificate)
+	registry.MustRegister(&s.database, &s.cache, &s.users, &s.lost, &s.spans, &s.ready, &s.shedding, &s.callers, &s.certificate)
 	return s
 }
 

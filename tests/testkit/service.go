@@ -21,6 +21,7 @@ import (
 	"userapi/config"
 	"userapi/handlers"
 	"userapi/middleware"
+	"userapi/middleware/auth"
 	"userapi/middleware/metrics"
 	"userapi/models"
 	"userapi/repository"
@@ -56,6 +57,12 @@ type Options struct {
 	TrustedProxies []string
 	// WithoutDocuments is http.swagger: false.
 	WithoutDocuments bool
+	// Auth knows who may send requests; if nil, everybody may.
+	Auth *auth.Authenticator
+	// WithoutCompression is http.compression: false.
+	WithoutCompression bool
+	// Origins is cors.origins.
+	Origins []string
 	// LogLevel is log.level; info if zero.
 	LogLevel zapcore.Level
 	// Metrics has everything counted, for Service.Metrics.
@@ -127,6 +134,10 @@ func New(tb testing.TB, options Options) *Service {
 		TrustedProxies:       options.TrustedProxies,
 		CursorKey:            key,
 		Documents:            !options.WithoutDocuments,
+		Auth:                 options.Auth,
+		Compression:          !options.WithoutCompression,
+		Origins:              options.Origins,
+		CORSMaxAge:           settings.CORS.MaxAge,
 		Metrics:              counted,
 	})
 	if err != nil {
