@@ -42,6 +42,20 @@ type tracing struct {
 	client   *http.Client
 }
 
+// traced has a service traced as the environment says for as long as it runs, and exports what is left when
+// it has ended. Its error is that of the run, or an unusableError.
+func traced(service *service, environ []string, signals <-chan os.Signal, run func() error) error {
+	traces, err := newTracing(environ, service.log)
+	if err != nil {
+		return unusableError{err}
+	}
+	service.traces = traces
+	traces.count(service.metrics)
+	err = run()
+	traces.close(err, signals)
+	return err
+}
+
 // newTracing returns the tracing that the environment asks for, or nil. It asks nothing of the endpoint.
 //
 // The SDK reads the environment too, but that of the process, and takes what it cannot use for not given.
