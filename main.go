@@ -79,7 +79,8 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	service := newService(loaded.Config, log, level)
 	service.metrics = newMetrics(loaded.Config.Admin, writer.linesLost)
 	service.load = func() (config.Loaded, error) { return config.Load("", args, environ) }
-	if err := traced(service, environ, signals, func() error { return start(ctx, service, signals, hangups) }); err != nil {
+	run := func() error { return start(ctx, service, signals, hangups) }
+	if err := traced(service, environ, signals, run); err != nil { //nolint:contextcheck // the spans end when all else has
 		fmt.Fprintln(stderr, "userapi:", err)
 		if errors.As(err, new(unusableError)) {
 			return exitUsage
