@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -59,7 +60,7 @@ func startAdmin(ctx context.Context, settings config.Admin, counted *metrics.Met
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		if err := server.Serve(socket); err != http.ErrServerClosed { //nolint:errorlint // it is never wrapped
+		if err := server.Serve(socket); !errors.Is(err, http.ErrServerClosed) {
 			log.Error("the admin side has ended; the service goes on without", zap.Error(err))
 		}
 	}()

@@ -93,14 +93,14 @@ func TestStartAdmin(t *testing.T) {
 	})
 	t.Run("a profile that does not end does not hold up the stop", func(t *testing.T) {
 		t.Parallel()
-		addr, lines := "", &output{}
+		lines := &output{}
 		log, writer := newLogger(config.LogJSON, zap.NewAtomicLevel(), lines)
 		stop, err := startAdmin(t.Context(), config.Admin{Addr: "127.0.0.1:0", Pprof: true}, metrics.New(metrics.Build{}), log)
 		if err != nil {
 			t.Fatal(err)
 		}
 		writer.Close(time.Minute)
-		_, addr, _ = strings.Cut(lines.String(), `"url":"`)
+		_, addr, _ := strings.Cut(lines.String(), `"url":"`)
 		addr, _, _ = strings.Cut(addr, `"`)
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, addr+"/debug/pprof/trace?seconds=60", nil)
 		if err != nil {

@@ -59,6 +59,8 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		return exitOK
 	case config.Migrate:
 		return migrateOnly(ctx, loaded.Config, stdout, stderr)
+	case config.NewAPIKey:
+		return newAPIKey(loaded.NewKey, time.Now(), stdout, stderr)
 	case config.HealthCheck:
 		return healthCheck(ctx, loaded.Config, stdout, stderr)
 	case config.Serve:
@@ -95,6 +97,10 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 // store that is away does not keep it from serving: it answers 503 until the store is there.
 func start(ctx context.Context, service *service, signals, hangups <-chan os.Signal) error {
 	settings, log := service.settings, service.log
+	defer service.callers.Close()
+	if _, err := newAuthenticator(service.callers, settings, nil); err != nil { //nolint:contextcheck // what it starts ends with callers
+		return err // before anything is changed
+	}
 	listener, err := listen(ctx, settings.HTTP.Addr)
 	if err != nil {
 		return err

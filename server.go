@@ -70,10 +70,11 @@ func cannotListen(addr, example string, err error) error {
 
 // announce says in the log where the service listens.
 func announce(addr net.Addr, settings config.Config, log *zap.Logger) {
-	log.Info("listening", zap.String("url", "http://"+addr.String()), zap.Bool("swagger", settings.HTTP.Swagger))
-	if tcp, ok := addr.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
-		log.Warn("no authentication is configured: whoever can reach this address can read and change every user", zap.Stringer("addr", addr))
-		if settings.Admin.MetricsOnMain && slices.Contains(settings.Auth.Mode, config.AuthNone) {
+	log.Info("listening", zap.String("url", "http://"+addr.String()), zap.Bool("swagger", settings.HTTP.Swagger), zap.Strings("auth", settings.Auth.Mode))
+	tcp, ok := addr.(*net.TCPAddr)
+	if ok && !tcp.IP.IsLoopback() && slices.Contains(settings.Auth.Mode, config.AuthNone) {
+		log.Warn("nobody is asked who they are: whoever can reach this address can read and change every user", zap.Stringer("addr", addr))
+		if settings.Admin.MetricsOnMain {
 			log.Warn("whoever can reach this address can read the metrics: admin.metrics_on_main is set, and auth.mode is none", zap.Stringer("addr", addr))
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"userapi/config"
 	"userapi/handlers"
 	"userapi/middleware"
+	"userapi/middleware/auth"
 	"userapi/middleware/metrics"
 	"userapi/repository"
 	"userapi/services"
@@ -25,6 +26,7 @@ type service struct {
 	log       *zap.Logger
 	level     zap.AtomicLevel
 	lifecycle *middleware.Lifecycle
+	callers   *auth.State
 	metrics   *metrics.Metrics // or nil
 	router    exchange
 	traces    *tracing // or nil
@@ -39,7 +41,7 @@ type service struct {
 
 // newService returns a service that has no store yet.
 func newService(settings config.Config, log *zap.Logger, level zap.AtomicLevel) *service {
-	return &service{log: log, level: level, lifecycle: new(middleware.Lifecycle), settings: settings}
+	return &service{log: log, level: level, lifecycle: new(middleware.Lifecycle), callers: auth.NewState(time.Now), settings: settings}
 }
 
 // open has requests answered from a store.
@@ -86,6 +88,10 @@ func (s *service) follow(ctx context.Context, hangups <-chan os.Signal) (stop fu
 
 // route puts a new router in the place of the old one, or leaves that with an error.
 func (s *service) route(settings config.Config) error {
+	authenticator, err := newAuthenticator(s.callers, settings, s.metrics.Auth)
+	if err != nil {
+		return err
+	}
 	store, retries := observe(s.metrics, settings.Storage.Engine, s.store)
 	router, err := handlers.New(handlers.Deps{
 		Users:                services.NewUsers(store, time.Now),
@@ -101,6 +107,7 @@ func (s *service) route(settings config.Config) error {
 		TrustedProxies:       settings.HTTP.TrustedProxies,
 		CursorKey:            s.cursorKey,
 		Documents:            settings.HTTP.Swagger,
+		Auth:                 authenticator,
 		Metrics:              s.metrics,
 		MetricsPage:          settings.Admin.MetricsOnMain,
 	})

@@ -9,6 +9,8 @@ import (
 type agreement struct {
 	about []string // the settings that it looks at, the one that is at fault first
 	judge func(Config) *complaint
+	// serving says that it is about a service that runs: what only migrates or asks need not keep it.
+	serving bool
 }
 
 // agreements returns all rules about several settings. No complaint of theirs repeats a secret.
@@ -16,7 +18,7 @@ func agreements() []agreement {
 	engine := []string{"storage.engine", "storage.dsn", "storage.dsn_file"}
 	dsn := []string{"storage.dsn", "storage.dsn_file", "storage.engine"}
 	idle := complaint{"the memory engine needs no cache", "set storage.engine to another one, or remove this"}
-	return []agreement{
+	return append(agreementsOfGuarding(), []agreement{
 		{about: engine, judge: func(c Config) *complaint {
 			if c.Storage.Engine == EngineMemory || c.Storage.DSN != "" {
 				return nil
@@ -62,12 +64,13 @@ func agreements() []agreement {
 				"set it to 0, or remove cache.redis",
 			}
 		}},
-	}
+	}...)
 }
 
 // disagreements returns what the rules about several settings have against the values of c. Rules about a
-// setting that has a fault already are left out: it does not have the value that somebody meant.
-func (c Config) disagreements(faults []Fault) []Fault {
+// setting that has a fault already are left out: it does not have the value that somebody meant. So are,
+// unless it is serving, those about a service that runs.
+func (c Config) disagreements(faults []Fault, serving bool) []Fault {
 	found := []Fault{}
 	for _, a := range agreements() {
 		doubtful := slices.ContainsFunc(faults, func(f Fault) bool {
@@ -75,7 +78,7 @@ func (c Config) disagreements(faults []Fault) []Fault {
 				return f.Key == name || strings.HasPrefix(name, f.Key+".")
 			})
 		})
-		if doubtful {
+		if doubtful || a.serving && !serving {
 			continue
 		}
 		if wrong := a.judge(c); wrong != nil {

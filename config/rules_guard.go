@@ -99,8 +99,11 @@ func modes() rule {
 	return each(words, "none, or one or several of basic, api_key and jwt", 1, ofWords(AuthNone, AuthBasic, AuthAPIKey, AuthJWT))
 }
 
+// scopeNames are the scopes that models has.
+const scopeNames = "users:read, users:write, users:delete, users:bulk, admin"
+
 func scopes() rule {
-	return each(list, "a list of scopes", 0, ofWords("users:read", "users:write", "users:delete", "users:bulk", "admin"))
+	return each(list, "a list of scopes", 0, ofWords(strings.Split(scopeNames, ", ")...))
 }
 
 // origins allows a list of what browsers send as Origin (RFC 6454, section 6.1).

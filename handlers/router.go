@@ -17,6 +17,7 @@ import (
 
 	"userapi/handlers/problem"
 	"userapi/middleware"
+	"userapi/middleware/auth"
 	"userapi/middleware/metrics"
 	"userapi/models"
 )
@@ -49,6 +50,8 @@ type Deps struct {
 	Metrics *metrics.Metrics
 	// MetricsPage says whether the metrics are served here too.
 	MetricsPage bool
+	// Auth knows who may send requests about users; if nil, everybody may.
+	Auth *auth.Authenticator
 }
 
 // Pinger is what readiness needs of the store.
@@ -91,7 +94,7 @@ func New(deps Deps) (http.Handler, error) {
 		cursors:        cursors,
 		requireIfMatch: deps.RequireIfMatch,
 	}
-	health := &health{store: deps.Store, lifecycle: deps.Lifecycle}
+	health := &health{store: deps.Store, lifecycle: deps.Lifecycle, auth: deps.Auth}
 
 	engine, err := newEngine(&deps)
 	if err != nil {
@@ -100,7 +103,7 @@ func New(deps Deps) (http.Handler, error) {
 	// Every path below also answers HEAD where it has GET, and OPTIONS; those of users also stand
 	// under /v1 and with and without a slash at the end.
 	for _, prefix := range []string{"", "/v1"} {
-		register(engine.Group(prefix, aboutUsers), []route{
+		register(&deps, engine.Group(prefix, aboutUsers), []route{
 			{http.MethodPost, "/users/", models.ScopeWrite, middleware.BudgetWrites, users.create},
 			{http.MethodGet, "/users/", models.ScopeRead, middleware.BudgetReads, users.list},
 			{http.MethodPost, "/users/batch/", models.ScopeBulk, middleware.BudgetBulk, users.batch},
@@ -111,7 +114,7 @@ func New(deps Deps) (http.Handler, error) {
 			{http.MethodDelete, "/users/:id/", models.ScopeDelete, middleware.BudgetWrites, users.delete},
 		})
 	}
-	register(&engine.RouterGroup, []route{
+	register(&deps, &engine.RouterGroup, []route{
 		open("/", index(deps.Documents)),
 		open("/health", health.live),
 		open("/livez", health.live),
@@ -119,10 +122,10 @@ func New(deps Deps) (http.Handler, error) {
 		open("/problems/:code", problem.Page(deps.Documents)),
 	})
 	if deps.Documents {
-		register(engine.Group("", protectDocuments), documents())
+		register(&deps, engine.Group("", protectDocuments), documents())
 	}
 	if deps.MetricsPage {
-		register(&engine.RouterGroup, []route{
+		register(&deps, &engine.RouterGroup, []route{
 			{http.MethodGet, "/metrics", models.ScopeAdmin, middleware.BudgetNone, metricsPage(deps.Metrics)},
 		})
 	}
@@ -193,8 +196,9 @@ func noRoute(c *gin.Context) error {
 }
 
 // register adds routes to a group: a path that ends in a slash without it too, and HEAD beside GET.
-func register(group *gin.RouterGroup, routes []route) {
+func register(deps *Deps, group *gin.RouterGroup, routes []route) {
 	for _, r := range routes {
+		steps := deps.steps(&r)
 		paths := []string{r.path}
 		if short := strings.TrimSuffix(r.path, "/"); short != r.path && short != "" {
 			paths = append(paths, short)
@@ -205,8 +209,18 @@ func register(group *gin.RouterGroup, routes []route) {
 		}
 		for _, path := range paths {
 			for _, method := range methods {
-				group.Handle(method, path, problem.Handle(r.handler))
+				group.Handle(method, path, steps...)
 			}
 		}
 	}
+}
+
+// steps returns what happens to a request for a route, its handler at the end.
+func (d *Deps) steps(r *route) []gin.HandlerFunc {
+	var steps []gin.HandlerFunc
+	guard := guard{authenticator: d.Auth, log: d.Log}
+	if step := guard.step(r.needs); step != nil {
+		steps = append(steps, step)
+	}
+	return append(steps, problem.Handle(r.handler))
 }

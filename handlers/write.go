@@ -21,6 +21,7 @@ var (
 	jsonType     = []string{"application/json; charset=utf-8"}
 	cachePolicy  = []string{"private, no-cache"}
 	varyOnCaller = []string{"Authorization, Accept-Encoding"}
+	varyOnKey    = []string{"Authorization, X-API-Key, Accept-Encoding"} // where callers are asked who they are
 	patchTypes   = []string{"application/merge-patch+json, application/json"}
 )
 

@@ -12,4 +12,8 @@
 //  5. Recover, inside the log, so that a panic is logged with the status that it was answered with;
 //  6. Drain, which says `Connection: close` while the service stops;
 //  7. Framing, which says it to requests whose end two readers could see in two places.
+//
+// Then the router finds the route. Before the handler of one that not everybody may ask, package auth says
+// who does: behind the steps above, so that a refusal has its line and its id, and before anything of the
+// body is read.
 package middleware

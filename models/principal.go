@@ -59,6 +59,11 @@ type Principal struct {
 	Scopes Scopes
 }
 
+// anonymous is whoever was not asked.
+//
+//nolint:gochecknoglobals // never written
+var anonymous = &Principal{Scopes: ScopesOfUsers}
+
 // principalKey is where a context has its principal.
 type principalKey struct{}
 
@@ -73,5 +78,5 @@ func PrincipalOf(ctx context.Context) *Principal {
 	if principal, ok := ctx.Value(principalKey{}).(*Principal); ok {
 		return principal
 	}
-	return &Principal{Scopes: ScopesOfUsers}
+	return anonymous
 }

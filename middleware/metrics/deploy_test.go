@@ -37,6 +37,7 @@ func exported(t *testing.T) map[string][]string {
 			names[name+"_sum"], names[name+"_count"] = labels, labels
 		case dto.MetricType_SUMMARY:
 			names[name+"_sum"], names[name+"_count"] = labels, labels
+		default:
 		}
 	}
 	return names

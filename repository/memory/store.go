@@ -241,7 +241,6 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// usable says why nothing can be done; the caller holds the lock.
 // Len returns how many users there are, which costs next to nothing.
 func (s *Store) Len() int64 {
 	s.mu.RLock()
@@ -249,6 +248,7 @@ func (s *Store) Len() int64 {
 	return s.users.size()
 }
 
+// usable says why nothing can be done; the caller holds the lock.
 func (s *Store) usable(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("memory store: %w", err)

@@ -21,6 +21,7 @@ import (
 	"userapi/config"
 	"userapi/handlers"
 	"userapi/middleware"
+	"userapi/middleware/auth"
 	"userapi/middleware/metrics"
 	"userapi/models"
 	"userapi/repository"
@@ -56,6 +57,8 @@ type Options struct {
 	TrustedProxies []string
 	// WithoutDocuments is http.swagger: false.
 	WithoutDocuments bool
+	// Auth knows who may send requests; if nil, everybody may.
+	Auth *auth.Authenticator
 	// LogLevel is log.level; info if zero.
 	LogLevel zapcore.Level
 	// Metrics has everything counted, for Service.Metrics.
@@ -127,6 +130,7 @@ func New(tb testing.TB, options Options) *Service {
 		TrustedProxies:       options.TrustedProxies,
 		CursorKey:            key,
 		Documents:            !options.WithoutDocuments,
+		Auth:                 options.Auth,
 		Metrics:              counted,
 	})
 	if err != nil {
