@@ -120,6 +120,11 @@ func start(ctx context.Context, service *service, signals, hangups <-chan os.Sig
 
 	watch(service.metrics, service.lifecycle, store)
 	server := newServer(settings, listener, &service.router, service.lifecycle, log)
+	stopTLS, err := service.secure(server)
+	if err != nil {
+		return err
+	}
+	defer stopTLS()
 	preparing := store.begin(ctx)
 	defer preparing.end()
 	if key, err, done := preparing.look(firstLook); done {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"sync"
@@ -29,7 +31,9 @@ type service struct {
 	callers   *auth.State
 	metrics   *metrics.Metrics // or nil
 	router    exchange
-	traces    *tracing // or nil
+	// certificate is what the service shows over TLS, or nil.
+	certificate *certificate
+	traces      *tracing // or nil
 	// load reads the settings again.
 	load func() (config.Loaded, error)
 
@@ -62,6 +66,11 @@ func (s *service) apply(settings config.Config) error {
 	level, err := zapcore.ParseLevel(settings.Log.Level)
 	if err != nil {
 		return err
+	}
+	if s.certificate != nil {
+		if err := s.certificate.Reload(); err != nil {
+			return err
+		}
 	}
 	if err := s.route(settings); err != nil {
 		return err
@@ -108,9 +117,16 @@ func (s *service) route(settings config.Config) error {
 		CursorKey:            s.cursorKey,
 		Documents:            settings.HTTP.Swagger,
 		Auth:                 authenticator,
+		Compression:          settings.HTTP.Compression,
+		Origins:              settings.CORS.Origins,
+		CORSMaxAge:           settings.CORS.MaxAge,
+		HSTS:                 settings.TLS.HSTS,
 		Metrics:              s.metrics,
 		MetricsPage:          settings.Admin.MetricsOnMain,
 	})
+	if errors.Is(err, middleware.ErrOrigins) {
+		return unusableError{fmt.Errorf("cors.origins: %w; write each as a browser does, like https://app.example.com", err)}
+	}
 	if err != nil {
 		return err
 	}

@@ -46,6 +46,13 @@ type Deps struct {
 	CursorKey []byte
 	// Documents says whether the API description and its UI are served.
 	Documents bool
+	// Compression says whether answers are compressed for those who ask for it.
+	Compression bool
+	// Origins are those whose pages may use the API from a browser, for CORSMaxAge without asking again.
+	Origins    []string
+	CORSMaxAge time.Duration
+	// HSTS is how long browsers that came over TLS keep to it; 0 is for not at all.
+	HSTS time.Duration
 	// Metrics counts requests; nil does not.
 	Metrics *metrics.Metrics
 	// MetricsPage says whether the metrics are served here too.
@@ -122,12 +129,15 @@ func New(deps Deps) (http.Handler, error) {
 		open("/problems/:code", problem.Page(deps.Documents)),
 	})
 	if deps.Documents {
-		register(&deps, engine.Group("", protectDocuments), documents())
+		register(&deps, engine.Group("", protectDocuments), documents(deps.Compression))
 	}
 	if deps.MetricsPage {
 		register(&deps, &engine.RouterGroup, []route{
 			{http.MethodGet, "/metrics", models.ScopeAdmin, middleware.BudgetNone, metricsPage(deps.Metrics)},
 		})
+	}
+	if deps.Compression {
+		return middleware.Compress(engine)
 	}
 	return engine, nil
 }
@@ -153,7 +163,7 @@ func newEngine(deps *Deps) (*gin.Engine, error) {
 	if err := engine.SetTrustedProxies(deps.TrustedProxies); err != nil {
 		return nil, err
 	}
-	engine.Use(middleware.RequestID())
+	engine.Use(middleware.RequestID(), middleware.Protect(deps.HSTS))
 	if deps.Tracing != nil {
 		engine.Use(middleware.Trace(deps.Tracing))
 	}
@@ -165,8 +175,15 @@ func newEngine(deps *Deps) (*gin.Engine, error) {
 		middleware.Recover(problem.Write),
 		middleware.Drain(deps.Lifecycle),
 		middleware.Framing(),
-		problem.Handle(wholePath),
 	)
+	if len(deps.Origins) > 0 {
+		crossOrigin, err := middleware.CrossOrigin(deps.Origins, deps.CORSMaxAge)
+		if err != nil {
+			return nil, err
+		}
+		engine.Use(crossOrigin)
+	}
+	engine.Use(problem.Handle(wholePath))
 	engine.NoRoute(problem.Handle(noRoute))
 	engine.NoMethod(problem.Handle(allowed))
 	return engine, nil

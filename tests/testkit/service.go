@@ -59,6 +59,10 @@ type Options struct {
 	WithoutDocuments bool
 	// Auth knows who may send requests; if nil, everybody may.
 	Auth *auth.Authenticator
+	// WithoutCompression is http.compression: false.
+	WithoutCompression bool
+	// Origins is cors.origins.
+	Origins []string
 	// LogLevel is log.level; info if zero.
 	LogLevel zapcore.Level
 	// Metrics has everything counted, for Service.Metrics.
@@ -131,6 +135,9 @@ func New(tb testing.TB, options Options) *Service {
 		CursorKey:            key,
 		Documents:            !options.WithoutDocuments,
 		Auth:                 options.Auth,
+		Compression:          !options.WithoutCompression,
+		Origins:              options.Origins,
+		CORSMaxAge:           settings.CORS.MaxAge,
 		Metrics:              counted,
 	})
 	if err != nil {
