@@ -18,7 +18,7 @@ func agreements() []agreement {
 	engine := []string{"storage.engine", "storage.dsn", "storage.dsn_file"}
 	dsn := []string{"storage.dsn", "storage.dsn_file", "storage.engine"}
 	idle := complaint{"the memory engine needs no cache", "set storage.engine to another one, or remove this"}
-	return append(agreementsOfGuarding(), []agreement{
+	return append(slices.Concat(agreementsOfGuarding(), ofTLS()), []agreement{
 		{about: engine, judge: func(c Config) *complaint {
 			if c.Storage.Engine == EngineMemory || c.Storage.DSN != "" {
 				return nil
@@ -65,6 +65,30 @@ func agreements() []agreement {
 			}
 		}},
 	}...)
+}
+
+// ofTLS returns the rules about TLS.
+func ofTLS() []agreement {
+	return []agreement{
+		{about: []string{"tls.cert_file", "tls.key_file"}, judge: func(c Config) *complaint {
+			if c.TLS.CertFile != "" || c.TLS.KeyFile == "" {
+				return nil
+			}
+			return &complaint{"tls.key_file is the key of no certificate", "name the file of the certificate, or remove tls.key_file"}
+		}},
+		{about: []string{"tls.key_file", "tls.cert_file"}, judge: func(c Config) *complaint {
+			if c.TLS.KeyFile != "" || c.TLS.CertFile == "" {
+				return nil
+			}
+			return &complaint{"the certificate of tls.cert_file has no key", "name the file of its key, or remove tls.cert_file"}
+		}},
+		{about: []string{"tls.hsts", "tls.cert_file"}, judge: func(c Config) *complaint {
+			if c.TLS.HSTS == 0 || c.TLS.CertFile != "" {
+				return nil
+			}
+			return &complaint{"browsers heed it over TLS only, which is not on", "set tls.cert_file and tls.key_file, or set this to 0s and say it in the proxy that ends TLS"}
+		}},
+	}
 }
 
 // disagreements returns what the rules about several settings have against the values of c. Rules about a

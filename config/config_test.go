@@ -104,6 +104,12 @@ func company(key string) map[string]string {
 		return map[string]string{"auth.mode": "api_key"}
 	case "jwt.jwks_url", "jwt.key_file", "jwt.secret", "jwt.secret_file":
 		return map[string]string{"auth.mode": "jwt", "jwt.issuer": "a", "jwt.audience": "b"}
+	case "tls.cert_file":
+		return map[string]string{"tls.key_file": "server.key"}
+	case "tls.key_file":
+		return map[string]string{"tls.cert_file": "server.crt"}
+	case "tls.hsts":
+		return map[string]string{"tls.cert_file": "server.crt", "tls.key_file": "server.key"}
 	case "admin.pprof":
 		return map[string]string{"admin.addr": "9090"}
 	case "storage.dsn", "storage.dsn_file":

@@ -27,6 +27,7 @@ userapi() {
 word | keep postgres_password
 word | keep mysql_password
 word | keep redis_password
+word | keep grafana_password
 printf 'postgres://userapi:%s@postgres:5432/userapi?sslmode=disable' "$(cat postgres_password)" | keep postgres_dsn
 printf 'userapi:%s@tcp(mysql:3306)/userapi' "$(cat mysql_password)" | keep mysql_dsn
 printf 'requirepass %s\n' "$(cat redis_password)" | keep redis_conf

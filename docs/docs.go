@@ -152,7 +152,7 @@ const docTemplate = `{
                             },
                             "Vary": {
                                 "type": "string",
-                                "description": "Always Accept"
+                                "description": "Always names Accept"
                             }
                         }
                     },

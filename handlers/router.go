@@ -18,6 +18,7 @@ import (
 	"userapi/handlers/problem"
 	"userapi/middleware"
 	"userapi/middleware/auth"
+	"userapi/middleware/metrics"
 	"userapi/models"
 )
 
@@ -45,6 +46,17 @@ type Deps struct {
 	CursorKey []byte
 	// Documents says whether the API description and its UI are served.
 	Documents bool
+	// Compression says whether answers are compressed for those who ask for it.
+	Compression bool
+	// Origins are those whose pages may use the API from a browser, for CORSMaxAge without asking again.
+	Origins    []string
+	CORSMaxAge time.Duration
+	// HSTS is how long browsers that came over TLS keep to it; 0 is for not at all.
+	HSTS time.Duration
+	// Metrics counts requests; nil does not.
+	Metrics *metrics.Metrics
+	// MetricsPage says whether the metrics are served here too.
+	MetricsPage bool
 	// Auth knows who may send requests about users; if nil, everybody may.
 	Auth *auth.Authenticator
 }
@@ -117,9 +129,27 @@ func New(deps Deps) (http.Handler, error) {
 		open("/problems/:code", problem.Page(deps.Documents)),
 	})
 	if deps.Documents {
-		register(&deps, engine.Group("", protectDocuments), documents())
+		register(&deps, engine.Group("", protectDocuments), documents(deps.Compression))
+	}
+	if deps.MetricsPage {
+		register(&deps, &engine.RouterGroup, []route{
+			{http.MethodGet, "/metrics", models.ScopeAdmin, middleware.BudgetNone, metricsPage(deps.Metrics)},
+		})
+	}
+	if deps.Compression {
+		return middleware.Compress(engine)
 	}
 	return engine, nil
+}
+
+// metricsPage answers a scrape. The page is the operator's and not described.
+func metricsPage(counted *metrics.Metrics) func(*gin.Context) error {
+	page := counted.Handler()
+	return func(c *gin.Context) error {
+		c.Header("Cache-Control", "no-store")
+		page.ServeHTTP(c.Writer, c.Request)
+		return nil
+	}
 }
 
 // newEngine returns a gin engine that redirects nothing, with the middleware in the order that
@@ -133,17 +163,27 @@ func newEngine(deps *Deps) (*gin.Engine, error) {
 	if err := engine.SetTrustedProxies(deps.TrustedProxies); err != nil {
 		return nil, err
 	}
-	engine.Use(middleware.RequestID())
+	engine.Use(middleware.RequestID(), middleware.Protect(deps.HSTS))
 	if deps.Tracing != nil {
 		engine.Use(middleware.Trace(deps.Tracing))
 	}
+	engine.Use(middleware.AccessLog(deps.Log, deps.Now))
+	if deps.Metrics != nil {
+		engine.Use(deps.Metrics.Requests())
+	}
 	engine.Use(
-		middleware.AccessLog(deps.Log, deps.Now),
 		middleware.Recover(problem.Write),
 		middleware.Drain(deps.Lifecycle),
 		middleware.Framing(),
-		problem.Handle(wholePath),
 	)
+	if len(deps.Origins) > 0 {
+		crossOrigin, err := middleware.CrossOrigin(deps.Origins, deps.CORSMaxAge)
+		if err != nil {
+			return nil, err
+		}
+		engine.Use(crossOrigin)
+	}
+	engine.Use(problem.Handle(wholePath))
 	engine.NoRoute(problem.Handle(noRoute))
 	engine.NoMethod(problem.Handle(allowed))
 	return engine, nil
