@@ -23,7 +23,7 @@ var (
 	cachePolicy  = []string{"private, no-cache"}
 	varyOnCaller = []string{"Authorization, Accept-Encoding"}
 	varyOnKey    = []string{"Authorization, X-API-Key, Accept-Encoding"} // where callers are asked who they are
-	varyOnOrigin = []string{"Authorization, Accept-Encoding, Origin"} // the same where pages of other origins are let in
+	varyOnOrigin = []string{"Authorization, Accept-Encoding, Origin"}    // the same where pages of other origins are let in
 	patchTypes   = []string{"application/merge-patch+json, application/json"}
 )
 
