@@ -73,5 +73,10 @@ func PrincipalOf(ctx context.Context) *Principal {
 	if principal, ok := ctx.Value(principalKey{}).(*Principal); ok {
 		return principal
 	}
-	return &Principal{Scopes: ScopesOfUsers}
+	return anonymous
 }
+
+// anonymous is nobody known.
+//
+//nolint:gochecknoglobals // never written
+var anonymous = &Principal{Scopes: ScopesOfUsers}
