@@ -14,6 +14,7 @@ import (
 	"userapi/config"
 	"userapi/handlers"
 	"userapi/middleware"
+	"userapi/middleware/limit"
 	"userapi/repository"
 	"userapi/services"
 )
@@ -24,6 +25,8 @@ type service struct {
 	log       *zap.Logger
 	level     zap.AtomicLevel
 	lifecycle *middleware.Lifecycle
+	limits    *limit.Limiter
+	flight    *limit.Flight
 	router    exchange
 	// load reads the settings again.
 	load func() (config.Loaded, error)
@@ -59,6 +62,8 @@ func (s *service) apply(settings config.Config) error {
 		return err
 	}
 	s.level.SetLevel(level)
+	s.limits.Configure(ratesOf(settings.Limit))
+	s.flight.Configure(settings.Limit.InFlight)
 	s.settings = settings
 	return nil
 }
@@ -86,6 +91,8 @@ func (s *service) route(settings config.Config) error {
 		Store:                s.store,
 		Lifecycle:            s.lifecycle,
 		Log:                  s.log,
+		Limits:               s.limits,
+		Flight:               s.flight,
 		Now:                  time.Now,
 		MaxBodyBytes:         settings.HTTP.MaxBodyBytes,
 		IgnoreUnknownMembers: settings.HTTP.UnknownMembers == config.UnknownIgnore,

@@ -77,6 +77,9 @@ func (h *users) batch(c *gin.Context) error {
 	if err := firstOf(c.ShouldBindWith(&batch, h.batchBody), keyErr); err != nil {
 		return err
 	}
+	if err := h.charge(c, &batch); err != nil {
+		return err
+	}
 	return h.batched(c, key, &batch, func(body []byte, results []models.Result) (models.Answer, bool, error) {
 		answer := models.Answer{Status: http.StatusOK}
 		if batch.Independent {

@@ -17,6 +17,7 @@ import (
 
 	"userapi/handlers/problem"
 	"userapi/middleware"
+	"userapi/middleware/limit"
 	"userapi/models"
 )
 
@@ -27,6 +28,10 @@ type Deps struct {
 	Store     Pinger
 	Lifecycle *middleware.Lifecycle
 	Log       *zap.Logger
+	// Limits holds callers to rates, and Flight the service to a number of requests at a time; nil is no
+	// limit. They outlive the router.
+	Limits *limit.Limiter
+	Flight *limit.Flight
 	// Now is the clock by which requests are timed.
 	Now func() time.Time
 
@@ -74,9 +79,13 @@ func New(deps Deps) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := deps.unlimited(); err != nil {
+		return nil, err
+	}
 	users := &users{
 		service:        deps.Users,
 		retries:        deps.Retries,
+		limits:         deps.Limits,
 		lane:           newLane(),
 		body:           newStrictJSON(deps.MaxBodyBytes, deps.IgnoreUnknownMembers),
 		patchBody:      newMergePatch(deps.MaxBodyBytes, deps.IgnoreUnknownMembers),
@@ -93,7 +102,7 @@ func New(deps Deps) (http.Handler, error) {
 	// Every path below also answers HEAD where it has GET, and OPTIONS; those of users also stand
 	// under /v1 and with and without a slash at the end.
 	for _, prefix := range []string{"", "/v1"} {
-		register(engine.Group(prefix, aboutUsers), []route{
+		deps.register(engine.Group(prefix, aboutUsers, deps.Flight.Step(problem.ErrOverloaded, problem.Write)), []route{
 			{http.MethodPost, "/users/", models.ScopeWrite, middleware.BudgetWrites, users.create},
 			{http.MethodGet, "/users/", models.ScopeRead, middleware.BudgetReads, users.list},
 			{http.MethodPost, "/users/batch/", models.ScopeBulk, middleware.BudgetBulk, users.batch},
@@ -104,7 +113,7 @@ func New(deps Deps) (http.Handler, error) {
 			{http.MethodDelete, "/users/:id/", models.ScopeDelete, middleware.BudgetWrites, users.delete},
 		})
 	}
-	register(&engine.RouterGroup, []route{
+	deps.register(&engine.RouterGroup, []route{
 		open("/", index(deps.Documents)),
 		open("/health", health.live),
 		open("/livez", health.live),
@@ -112,7 +121,7 @@ func New(deps Deps) (http.Handler, error) {
 		open("/problems/:code", problem.Page(deps.Documents)),
 	})
 	if deps.Documents {
-		register(engine.Group("", protectDocuments), documents())
+		deps.register(engine.Group("", protectDocuments), documents())
 	}
 	return engine, nil
 }
@@ -165,7 +174,7 @@ func noRoute(c *gin.Context) error {
 }
 
 // register adds routes to a group: a path that ends in a slash without it too, and HEAD beside GET.
-func register(group *gin.RouterGroup, routes []route) {
+func (d *Deps) register(group *gin.RouterGroup, routes []route) {
 	for _, r := range routes {
 		paths := []string{r.path}
 		if short := strings.TrimSuffix(r.path, "/"); short != r.path && short != "" {
@@ -177,7 +186,7 @@ func register(group *gin.RouterGroup, routes []route) {
 		}
 		for _, path := range paths {
 			for _, method := range methods {
-				group.Handle(method, path, problem.Handle(r.handler))
+				group.Handle(method, path, append(d.guards(r), problem.Handle(r.handler))...)
 			}
 		}
 	}

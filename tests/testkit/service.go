@@ -21,6 +21,7 @@ import (
 	"userapi/config"
 	"userapi/handlers"
 	"userapi/middleware"
+	"userapi/middleware/limit"
 	"userapi/models"
 	"userapi/repository"
 	"userapi/repository/memory"
@@ -52,6 +53,10 @@ type Options struct {
 	RequireIfMatch bool
 	// TrustedProxies is http.trusted_proxies.
 	TrustedProxies []string
+	// Rates are limit.reads, limit.writes and limit.bulk.
+	Rates limit.Rates
+	// Flight is limit.in_flight, which is none if nil.
+	Flight *limit.Flight
 	// WithoutDocuments is http.swagger: false.
 	WithoutDocuments bool
 	// LogLevel is log.level; info if zero.
@@ -97,6 +102,10 @@ func New(tb testing.TB, options Options) *Service {
 		key = make([]byte, 32)
 		_, _ = rand.Read(key)
 	}
+	limits, err := limit.New(limit.Options{Rates: options.Rates, MaxCallers: settings.Limit.MaxCallers, Now: now})
+	if err != nil {
+		tb.Fatal(err)
+	}
 	service := &Service{Log: newLog(tb), Lifecycle: new(middleware.Lifecycle), store: store}
 	handler, err := handlers.New(handlers.Deps{
 		Users:                users,
@@ -105,6 +114,8 @@ func New(tb testing.TB, options Options) *Service {
 		Lifecycle:            service.Lifecycle,
 		Log:                  zap.New(zapcore.NewCore(encoder(), service.Log, options.LogLevel)),
 		Now:                  now,
+		Limits:               limits,
+		Flight:               options.Flight,
 		MaxBodyBytes:         cmp.Or(options.MaxBodyBytes, settings.HTTP.MaxBodyBytes),
 		IgnoreUnknownMembers: options.IgnoreUnknownMembers,
 		RequireIfMatch:       options.RequireIfMatch,
