@@ -30,7 +30,7 @@ func newLimits(settings config.Config, log *zap.Logger) (*limit.Limiter, *limit.
 	if err != nil {
 		return nil, nil, unusableError{fmt.Errorf("limit.redis: %w; correct it", err)}
 	}
-	return limiter, limit.NewFlight(settings.Limit.InFlight), nil
+	return limiter, limit.NewFlight(settings.Limit.InFlight, time.Now), nil
 }
 
 func ratesOf(settings config.Limit) limit.Rates {

@@ -15,7 +15,7 @@ import (
 // unlimited has whatever is not limited be so by limits that let everything through.
 func (d *Deps) unlimited() (err error) {
 	if d.Flight == nil {
-		d.Flight = limit.NewFlight(0)
+		d.Flight = limit.NewFlight(0, time.Now)
 	}
 	if d.Limits == nil {
 		d.Limits, err = limit.New(limit.Options{Now: time.Now})

@@ -17,7 +17,7 @@ func TestLimit_InFlight(t *testing.T) {
 	t.Run("beyond the bound it is 503 at once, for users only", func(t *testing.T) {
 		t.Parallel()
 		faults, gate := repotest.NewFaults(testkit.NewStore(t, testkit.Options{})), repotest.NewGate()
-		flight := limit.NewFlight(2)
+		flight := limit.NewFlight(2, time.Now)
 		svc := testkit.New(t, testkit.Options{Repository: faults, Flight: flight})
 		faults.At(repotest.Before, repotest.List, 0, gate.Hold)
 		slow := make(chan *testkit.Response)
@@ -49,7 +49,7 @@ func TestLimit_InFlight(t *testing.T) {
 			svc.Get(t, path).Want(http.StatusOK)
 		}
 		svc.Do(t, http.MethodOptions, "/users/", "").Want(http.StatusNoContent)
-		if got := flight.Stats(); got != (limit.FlightStats{Most: 2, Current: 2, Shed: 4}) {
+		if got := flight.Stats(); got != (limit.FlightStats{Most: 2, Allowed: 2, Current: 2, Shed: 4}) {
 			t.Errorf("%+v", got)
 		}
 		gate.Open()
@@ -59,7 +59,7 @@ func TestLimit_InFlight(t *testing.T) {
 	})
 	t.Run("clients who are slow to send take no place from others", func(t *testing.T) {
 		t.Parallel()
-		flight := limit.NewFlight(1)
+		flight := limit.NewFlight(1, time.Now)
 		svc := testkit.New(t, testkit.Options{Flight: flight})
 		const slow = 20
 		wires := make([]*testkit.Wire, slow)
@@ -81,14 +81,14 @@ func TestLimit_InFlight(t *testing.T) {
 			}
 			answer.Want(http.StatusCreated)
 		}
-		if got := flight.Stats(); got != (limit.FlightStats{Most: 1}) {
+		if got := flight.Stats(); got != (limit.FlightStats{Most: 1, Allowed: 1}) {
 			t.Errorf("%+v", got)
 		}
 	})
 	t.Run("a body that arrives while all places are taken is refused behind its end", func(t *testing.T) {
 		t.Parallel()
 		faults, gate := repotest.NewFaults(testkit.NewStore(t, testkit.Options{})), repotest.NewGate()
-		svc := testkit.New(t, testkit.Options{Repository: faults, Flight: limit.NewFlight(1)})
+		svc := testkit.New(t, testkit.Options{Repository: faults, Flight: limit.NewFlight(1, time.Now)})
 		faults.At(repotest.Before, repotest.List, 0, gate.Hold)
 		wire := svc.Dial(t)
 		wire.Write(t, fmt.Sprintf("POST /users/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", len(ada))+ada[:7])

@@ -54,7 +54,7 @@ func BenchmarkFlight_Step(b *testing.B) {
 		b.Run(map[bool]string{true: "with", false: "without"}[with], func(b *testing.B) {
 			engine := gin.New()
 			if with {
-				engine.Use(NewFlight(1000).Step(errFull, func(*gin.Context, error) {}))
+				engine.Use(NewFlight(1000, time.Now).Step(errFull, func(*gin.Context, error) {}))
 			}
 			engine.GET("/", func(c *gin.Context) { c.Status(http.StatusOK) })
 			request := httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/", nil)

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gin-gonic/gin"
 )
@@ -44,7 +45,7 @@ func TestFlight_Step(t *testing.T) {
 	t.Parallel()
 	t.Run("one more than the bound is refused, and there is room again when one has ended", func(t *testing.T) {
 		t.Parallel()
-		f := NewFlight(2)
+		f := NewFlight(2, time.Now)
 		entered, leave := make(chan bool), make(chan bool)
 		engine := flown(f, func(c *gin.Context) {
 			entered <- true
@@ -56,7 +57,7 @@ func TestFlight_Step(t *testing.T) {
 			go func() { ended <- fly(t, engine, nil) }()
 			<-entered
 		}
-		if got := f.Stats(); got != (FlightStats{2, 2, 0}) {
+		if got := f.Stats(); got != (FlightStats{2, 2, 2, 0}) {
 			t.Errorf("%+v", got)
 		}
 		if got := fly(t, engine, nil); got != http.StatusServiceUnavailable {
@@ -72,13 +73,13 @@ func TestFlight_Step(t *testing.T) {
 		leave <- true
 		<-ended
 		<-ended
-		if got := f.Stats(); got != (FlightStats{2, 0, 1}) {
+		if got := f.Stats(); got != (FlightStats{2, 2, 0, 1}) {
 			t.Errorf("%+v", got)
 		}
 	})
 	t.Run("without a bound all are counted and none is refused", func(t *testing.T) {
 		t.Parallel()
-		f := NewFlight(0)
+		f := NewFlight(0, time.Now)
 		engine := flown(f, func(c *gin.Context) { c.JSON(http.StatusOK, f.Stats()) })
 		if got := fly(t, engine, nil); got != http.StatusOK || f.Stats() != (FlightStats{}) {
 			t.Errorf("%d, %+v", got, f.Stats())
@@ -86,7 +87,7 @@ func TestFlight_Step(t *testing.T) {
 	})
 	t.Run("a bound that is lowered holds for those who come", func(t *testing.T) {
 		t.Parallel()
-		f := NewFlight(5)
+		f := NewFlight(5, time.Now)
 		engine := flown(f, func(c *gin.Context) {
 			f.Configure(1)
 			c.Status(fly(t, flown(f, func(c *gin.Context) { c.Status(http.StatusOK) }), nil))
@@ -97,7 +98,7 @@ func TestFlight_Step(t *testing.T) {
 	})
 	t.Run("a panic gives the place back, and whoever catches it has the writer", func(t *testing.T) {
 		t.Parallel()
-		f := NewFlight(1)
+		f := NewFlight(1, time.Now)
 		engine := gin.New()
 		engine.Use(func(c *gin.Context) {
 			defer func() {
@@ -115,7 +116,7 @@ func TestFlight_Step(t *testing.T) {
 				t.Errorf("%d", got)
 			}
 		}
-		if f.Stats() != (FlightStats{Most: 1}) {
+		if f.Stats() != (FlightStats{Most: 1, Allowed: 1}) {
 			t.Errorf("%+v", f.Stats())
 		}
 	})
@@ -131,7 +132,7 @@ func TestFlight_slow(t *testing.T) {
 	}
 	t.Run("a body that arrives takes no place, and one that has arrived does", func(t *testing.T) {
 		t.Parallel()
-		f := NewFlight(1)
+		f := NewFlight(1, time.Now)
 		engine := flown(f, func(c *gin.Context) {
 			current(t, f, 1, "before the body")
 			body, err := io.ReadAll(c.Request.Body)
@@ -152,9 +153,9 @@ func TestFlight_slow(t *testing.T) {
 	})
 	t.Run("who finds no place behind his body is refused", func(t *testing.T) {
 		t.Parallel()
-		f := NewFlight(1)
+		f := NewFlight(1, time.Now)
 		engine := flown(f, func(c *gin.Context) {
-			f.enter() // by somebody else, who is slow
+			_, _ = f.enter() // by somebody else, who is slow
 			_, err := io.ReadAll(c.Request.Body)
 			if err == nil {
 				err = errors.New("it was let in")
@@ -167,7 +168,7 @@ func TestFlight_slow(t *testing.T) {
 		blocked := false
 		watched := &reader{strings.NewReader("a"), func() {
 			if !blocked {
-				blocked = f.enter()
+				_, blocked = f.enter()
 			}
 		}}
 		if got := fly(t, engine, watched); got != http.StatusServiceUnavailable {
@@ -179,7 +180,7 @@ func TestFlight_slow(t *testing.T) {
 	})
 	t.Run("a body that breaks off leaves no place taken", func(t *testing.T) {
 		t.Parallel()
-		f := NewFlight(1)
+		f := NewFlight(1, time.Now)
 		broken := errors.New("broken")
 		engine := flown(f, func(c *gin.Context) {
 			for range 2 {
@@ -198,7 +199,7 @@ func TestFlight_slow(t *testing.T) {
 	} {
 		t.Run("an answer that leaves by "+says+" takes no place", func(t *testing.T) {
 			t.Parallel()
-			f := NewFlight(1)
+			f := NewFlight(1, time.Now)
 			engine := flown(f, func(c *gin.Context) {
 				c.Writer.WriteHeader(http.StatusTeapot)
 				current(t, f, 1, "before the answer")
@@ -214,7 +215,7 @@ func TestFlight_slow(t *testing.T) {
 	}
 	t.Run("what http.ResponseController does still reaches the connection", func(t *testing.T) {
 		t.Parallel()
-		f := NewFlight(1)
+		f := NewFlight(1, time.Now)
 		engine := flown(f, func(c *gin.Context) {
 			if err := http.NewResponseController(c.Writer).SetReadDeadline(c.GetTime("none")); err != nil {
 				t.Error(err)
@@ -237,3 +238,124 @@ func TestFlight_slow(t *testing.T) {
 type failing struct{ err error }
 
 func (f *failing) Read([]byte) (int, error) { return 0, f.err }
+
+// line is a server that works at one request after the other, behind a bound, on a clock of the test's.
+type line struct {
+	flight *Flight
+	clock  *clock
+	work   time.Duration // that one request takes
+
+	waiting     []time.Duration // since when, by the bound
+	came        []time.Duration // since when, by the clock
+	busy        time.Duration
+	good, tries int
+}
+
+func newLine(most int, work time.Duration) *line {
+	l := &line{clock: newClock(), work: work}
+	l.flight = NewFlight(most, l.clock.now)
+	return l
+}
+
+// come has a request ask to be let in.
+func (l *line) come(now time.Duration) {
+	l.tries++
+	if since, ok := l.flight.enter(); ok {
+		l.waiting, l.came = append(l.waiting, since), append(l.came, now)
+	}
+}
+
+// run has requests come at a rate for a time, and returns how many were answered within a second.
+func (l *line) run(rate float64, length time.Duration) (good int) {
+	const tick = time.Millisecond
+	l.good = 0
+	begun := l.tries
+	for now := time.Duration(0); now < length; now += tick {
+		for float64(l.tries-begun) < now.Seconds()*rate {
+			l.come(now)
+		}
+		for l.busy += tick; l.busy >= l.work; l.busy -= l.work {
+			if len(l.waiting) == 0 {
+				l.busy = 0
+				break
+			}
+			l.flight.leave(l.waiting[0])
+			if now-l.came[0] <= time.Second {
+				l.good++
+			}
+			l.waiting, l.came = l.waiting[1:], l.came[1:]
+		}
+		l.clock.advance(tick)
+	}
+	for i := range l.came {
+		l.came[i] -= length
+	}
+	return l.good
+}
+
+func TestFlight_overload(t *testing.T) {
+	t.Parallel()
+	t.Run("three times too much leaves nearly as many good answers as there can be, at any speed", func(t *testing.T) {
+		t.Parallel()
+		for _, work := range []time.Duration{2 * time.Millisecond, 5 * time.Millisecond, 10 * time.Millisecond} {
+			l := newLine(1000, work)
+			most := float64(time.Second / work)
+			if got := float64(l.run(3*most, 20*time.Second)) / (20 * most); got < 0.85 {
+				t.Errorf("%v a request: %.2f of them", work, got)
+			}
+			if got := float64(l.run(0.5*most, 5*time.Second)) / (2.5 * most); got < 0.95 {
+				t.Errorf("%v a request: %.2f of half as much as can be done, behind it", work, got)
+			}
+		}
+	})
+	t.Run("a bound alone would leave none", func(t *testing.T) {
+		t.Parallel()
+		l := newLine(1000, 5*time.Millisecond)
+		l.flight.now = newClock().now // which stands, so that nothing is ever slow
+		if got := l.run(600, 20*time.Second); got > 20*200/5 {
+			t.Errorf("%d were good", got)
+		}
+	})
+	t.Run("a burst is let in whole, and the next one too", func(t *testing.T) {
+		t.Parallel()
+		l := newLine(1000, 5*time.Millisecond)
+		for range 3 {
+			for range 1000 {
+				l.come(0)
+			}
+			l.run(0, 10*time.Second)
+		}
+		if got := l.flight.Stats(); got.Shed != 0 || got.Current != 0 {
+			t.Errorf("%+v", got)
+		}
+	})
+	t.Run("few who are slow are not too many", func(t *testing.T) {
+		t.Parallel()
+		l := newLine(1000, 5*time.Millisecond)
+		for range 50 {
+			for range calm {
+				l.come(0)
+			}
+			l.clock.advance(10 * time.Second)
+			l.run(0, time.Second)
+		}
+		if got := l.flight.Stats(); got.Shed != 0 {
+			t.Errorf("%+v", got)
+		}
+	})
+	t.Run("what is let in when there is too much never falls below what is never too much, and comes back", func(t *testing.T) {
+		t.Parallel()
+		l := newLine(1000, 10*time.Millisecond)
+		l.run(300, 20*time.Second)
+		if got := l.flight.Stats().Allowed; got != calm {
+			t.Errorf("%d are let in", got)
+		}
+		l.run(5, 10*time.Second)
+		for range 1000 {
+			l.come(0)
+		}
+		if got := l.flight.Stats(); got.Allowed != 1000 {
+			t.Errorf("%+v", got)
+		}
+	})
+}
