@@ -78,7 +78,13 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	}
 	service := newService(loaded.Config, log, level)
 	service.load = func() (config.Loaded, error) { return config.Load("", args, environ) }
-	if err := start(ctx, service, signals, hangups); err != nil {
+	if service.traces, err = newTracing(environ, log); err != nil { //nolint:contextcheck // it asks nothing of anybody
+		fmt.Fprintln(stderr, "userapi:", err)
+		return exitUsage
+	}
+	err = start(ctx, service, signals, hangups)
+	service.traces.close(err, signals) //nolint:contextcheck // ctx may be what ended it
+	if err != nil {
 		fmt.Fprintln(stderr, "userapi:", err)
 		if errors.As(err, new(unusableError)) {
 			return exitUsage
@@ -97,8 +103,8 @@ func start(ctx context.Context, service *service, signals, hangups <-chan os.Sig
 	if err != nil {
 		return err
 	}
-	defer listener.Close()                  //nolint:errcheck // closed already when it was served
-	store, err := newStorage(settings, log) //nolint:contextcheck // what it starts ends with the store
+	defer listener.Close()                                  //nolint:errcheck // closed already when it was served
+	store, err := newStorage(settings, service.traces, log) //nolint:contextcheck // what it starts ends with the store
 	if err != nil {
 		return err
 	}

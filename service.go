@@ -28,6 +28,7 @@ type service struct {
 	limits    *limit.Limiter
 	flight    *limit.Flight
 	router    exchange
+	traces    *tracing // or nil
 	// load reads the settings again.
 	load func() (config.Loaded, error)
 
@@ -94,6 +95,7 @@ func (s *service) route(settings config.Config) error {
 		Limits:               s.limits,
 		Flight:               s.flight,
 		Now:                  time.Now,
+		Tracing:              s.traces.requests(),
 		MaxBodyBytes:         settings.HTTP.MaxBodyBytes,
 		IgnoreUnknownMembers: settings.HTTP.UnknownMembers == config.UnknownIgnore,
 		RequireIfMatch:       settings.HTTP.RequireIfMatch,

@@ -37,23 +37,29 @@ type storage struct {
 	// database is the durable store, or nil.
 	database *sql.Store
 	// front is the cache before the database, or nil.
-	front    *cached.Store
+	front *cached.Store
+	// memory is the store that is no database, or nil.
+	memory   *memory.Store
 	settings config.Config
+	traces   *tracing
 	log      *zap.Logger
 }
 
-// newStorage returns the store that the settings name. It asks nothing of a database.
-func newStorage(settings config.Config, log *zap.Logger) (*storage, error) {
-	s := &storage{settings: settings, log: log}
+// newStorage returns the store that the settings name, traced if anything is. It asks nothing of a database.
+func newStorage(settings config.Config, traces *tracing, log *zap.Logger) (*storage, error) {
+	s := &storage{settings: settings, traces: traces, log: log}
 	limits := settings.Idempotency
 	if settings.Storage.Engine == config.EngineMemory {
-		s.Store = memory.NewLimited(memory.KeyLimits{Age: limits.MaxAge, Count: limits.MaxKeys, Bytes: limits.MaxBytes}, time.Now)
+		s.memory = memory.NewLimited(memory.KeyLimits{Age: limits.MaxAge, Count: limits.MaxKeys, Bytes: limits.MaxBytes}, time.Now)
+		s.Store = traces.database(s.memory, settings)
 		return s, nil
 	}
 	var err error
-	s.database, err = openDatabase(settings)
-	s.Store = s.database
-	return s, err
+	if s.database, err = openDatabase(settings); err != nil {
+		return nil, err
+	}
+	s.Store = traces.database(s.database, settings)
+	return s, nil
 }
 
 // closed returns a store that is away: every method says so.
@@ -136,7 +142,8 @@ func (s *storage) cache(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	front, err := cached.New(s.database, cached.Options{ //nolint:contextcheck // it outlives the start
+	behind := s.traces.database(s.database, s.settings)
+	front, err := cached.New(behind, cached.Options{ //nolint:contextcheck // it outlives the start
 		Local: wanted.Local, Redis: wanted.Redis.Reveal(), Prefix: "userapi:" + hex.EncodeToString(name),
 		Coordinator: s.database, TTL: wanted.TTL, Timeout: wanted.Timeout,
 		WriteTimeout: s.settings.Storage.Timeout,
@@ -153,9 +160,9 @@ func (s *storage) cache(ctx context.Context) error {
 	}
 	s.front = front
 	s.Store = struct {
-		*cached.Store
+		repository.UserRepository
 		repository.IdempotencyRepository
-	}{front, s.database}
+	}{s.traces.cache(front, s.settings), behind}
 	return nil
 }
 

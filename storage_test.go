@@ -25,7 +25,7 @@ func onFile(path string) config.Config {
 // opened returns the storage of the settings, which is closed with the test.
 func opened(t *testing.T, settings config.Config) *storage {
 	t.Helper()
-	store, err := newStorage(settings, zap.NewNop())
+	store, err := newStorage(settings, nil, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1594,6 +1594,13 @@ const docTemplate = `{
                     "type": "string",
                     "example": "The request is not valid"
                 },
+                "trace_id": {
+                    "description": "The id by which the traces of the request are found, when it is traced or came with a traceparent.",
+                    "type": "string",
+                    "maxLength": 32,
+                    "minLength": 32,
+                    "example": "0af7651916cd43dd8448eb211c80319c"
+                },
                 "type": {
                     "description": "The relative URI of a page, served here, that explains the code.",
                     "type": "string",

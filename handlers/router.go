@@ -34,6 +34,8 @@ type Deps struct {
 	Flight *limit.Flight
 	// Now is the clock by which requests are timed.
 	Now func() time.Time
+	// Tracing records spans of requests; nil for none.
+	Tracing *middleware.Tracing
 
 	// MaxBodyBytes is the size past which a body is refused.
 	MaxBodyBytes int64
@@ -137,8 +139,11 @@ func newEngine(deps *Deps) (*gin.Engine, error) {
 	if err := engine.SetTrustedProxies(deps.TrustedProxies); err != nil {
 		return nil, err
 	}
+	engine.Use(middleware.RequestID())
+	if deps.Tracing != nil {
+		engine.Use(middleware.Trace(deps.Tracing))
+	}
 	engine.Use(
-		middleware.RequestID(),
 		middleware.AccessLog(deps.Log, deps.Now),
 		middleware.Recover(problem.Write),
 		middleware.Drain(deps.Lifecycle),

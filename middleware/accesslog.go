@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"github.com/gin-gonic/gin"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 )
@@ -75,8 +76,10 @@ func (l *accessLines) write(c *gin.Context, end time.Time, took time.Duration) {
 		zap.String("client", client(c)),
 		zap.String("request_id", c.Writer.Header()[requestIDKey][0]),
 	)
-	if trace, ok := traceID(c.Request.Header); ok {
-		fields = append(fields, zap.String("trace_id", trace))
+	if span := trace.SpanContextFromContext(c.Request.Context()); span.IsSampled() {
+		fields = append(fields, zap.String("trace_id", span.TraceID().String()), zap.String("span_id", span.SpanID().String()))
+	} else if id, ok := traceID(c.Request.Header); ok {
+		fields = append(fields, zap.String("trace_id", id))
 	}
 	for _, err := range c.Errors {
 		fields = append(fields, zap.String("error", err.Err.Error()))

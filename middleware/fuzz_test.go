@@ -8,8 +8,8 @@ import (
 )
 
 var (
-	sane  = regexp.MustCompile(`\A[A-Za-z0-9._-]{1,128}\z`)
-	trace = regexp.MustCompile(`\A([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-(?s:.)*)?\z`)
+	sane    = regexp.MustCompile(`\A[A-Za-z0-9._-]{1,128}\z`)
+	grammar = regexp.MustCompile(`\A([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-(?s:.)*)?\z`)
 )
 
 // FuzzRequestID compares the rule for request ids with its regular expression.
@@ -37,12 +37,16 @@ func FuzzTraceparent(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value string) {
 		got, ok := traceID(http.Header{"Traceparent": {value}})
 		want := ""
-		if match := trace.FindStringSubmatch(value); match != nil && match[1] != "ff" && strings.Trim(match[2], "0") != "" &&
+		if match := grammar.FindStringSubmatch(value); match != nil && match[1] != "ff" && strings.Trim(match[2], "0") != "" &&
 			strings.Trim(match[3], "0") != "" && (match[1] != "00" || match[5] == "") {
 			want = match[2]
 		}
 		if got != want || ok != (want != "") {
 			t.Fatalf("%q: %q, %v; want %q", value, got, ok, want)
+		}
+		parent := parentOf(http.Header{"Traceparent": {value}})
+		if parent.IsValid() != ok || ok && (parent.TraceID().String() != want || parent.SpanID().String() != value[36:52] || !parent.IsRemote()) {
+			t.Fatalf("%q: the parent is %v", value, parent)
 		}
 	})
 }

@@ -91,9 +91,12 @@ func TestContract_6_TraceContext(t *testing.T) {
 	}
 	for header, want := range cases {
 		t.Run(header, func(t *testing.T) {
-			id := svc.Get(t, "/users/9", "traceparent: "+header).Header.Get("X-Request-ID")
-			if got := svc.Log.Request(t, id).Text("trace_id"); got != want {
+			answer := svc.Get(t, "/users/9", "traceparent: "+header).Want(http.StatusNotFound)
+			if got := svc.Log.Request(t, answer.Header.Get("X-Request-ID")).Text("trace_id"); got != want {
 				t.Errorf("logged with trace %q, want %q", got, want)
+			}
+			if got := answer.Problem().TraceID; got != want {
+				t.Errorf("the problem is of trace %q, want %q", got, want)
 			}
 		})
 	}

@@ -29,7 +29,7 @@ func TestCheckCompose(t *testing.T) {
 		"a password in the open":     {"", "POSTGRES_PASSWORD_FILE: /run/secrets/postgres_password", "POSTGRES_PASSWORD: postgres", "POSTGRES_PASSWORD must be a file"},
 		"a secret of another name":   {"", "MYSQL_PASSWORD_FILE: /run/secrets/mysql_password", "MYSQL_PASSWORD_FILE: /run/secrets/mysql", "names no secret"},
 		"a secret in git":            {"", "./secrets/redis_url}", "./redis_url}", "secrets.sh makes"},
-		"a short grace":              {"", "stop_grace_period: 20s", "stop_grace_period: 10s", "at least 14s"},
+		"a short grace":              {"", "stop_grace_period: 20s", "stop_grace_period: 10s", "at least 16s"},
 		"no healthcheck":             {"", "    healthcheck:\n      # Over TCP: ", "    x-healthcheck:\n      # Over TCP: ", "has no healthcheck"},
 		"no limits":                  {"", `      limits: {cpus: "1", memory: 256M, pids: 256}`, "      limits: {pids: 256}", "has no limits"},
 		"capabilities":               {"", "cap_drop: [ALL]", "cap_drop: [NET_RAW]", "must drop ALL"},

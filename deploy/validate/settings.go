@@ -58,14 +58,14 @@ func (e environment) names() []string {
 }
 
 // stopping returns how long the service takes at most from SIGTERM to its end: the drain, the time for
-// requests in flight, and two seconds to close the listener, the store and the log.
+// requests in flight, two seconds to close the listener, the store and the log, and two to export spans.
 func (s Settings) stopping(env environment) (drain, whole time.Duration, err error) {
 	drain, err = s.duration(env, "USERAPI_SHUTDOWN_DRAIN")
 	if err != nil {
 		return 0, 0, err
 	}
 	timeout, err := s.duration(env, "USERAPI_SHUTDOWN_TIMEOUT")
-	return drain, drain + timeout + 2*time.Second, err
+	return drain, drain + timeout + 4*time.Second, err
 }
 
 func (s Settings) duration(env environment, name string) (time.Duration, error) {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"userapi/middleware"
 	"userapi/models"
 )
 
@@ -42,6 +43,8 @@ type Problem struct {
 	Code string `json:"code" example:"invalid_input"`
 	// The X-Request-ID of the answer, which the log entry also has.
 	RequestID string `json:"request_id" minLength:"1" maxLength:"128" example:"9f1c2ab4d5e64f7080a1b2c3d4e5f607"`
+	// The id by which the traces of the request are found, when it is traced or came with a traceparent.
+	TraceID string `json:"trace_id,omitempty" minLength:"32" maxLength:"32" example:"0af7651916cd43dd8448eb211c80319c"`
 	// Every fault of the request; only 422 has it, and batch_rejected.
 	Errors []models.Fault `json:"errors,omitempty"`
 } // @name Problem
@@ -82,6 +85,7 @@ func Of(c *gin.Context, err *models.Error) Problem {
 		Instance:  c.Request.URL.EscapedPath(),
 		Code:      err.Code,
 		RequestID: c.Writer.Header().Get("X-Request-ID"),
+		TraceID:   middleware.TraceID(c),
 		Errors:    err.Faults,
 	}
 }

@@ -16,6 +16,7 @@ type Problem struct {
 	Instance  string  `json:"instance"`
 	Code      string  `json:"code"`
 	RequestID string  `json:"request_id"`
+	TraceID   string  `json:"trace_id"`
 	Errors    []Fault `json:"errors"`
 }
 

@@ -14,6 +14,7 @@ import (
 
 var (
 	saneID   = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
+	traceID  = regexp.MustCompile(`^[0-9a-f]{32}$`)
 	codeWord = regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
 
 	// internal matches what speaks of how the service is made and must be in no failure.
@@ -135,6 +136,7 @@ func watchProblem(tb TB, r *Response, problem Problem, status int) {
 	want(sentence(problem.Detail), "detail", problem.Detail)
 	want(problem.Instance == r.Request.URL.EscapedPath(), "instance", problem.Instance)
 	want(problem.RequestID == r.Header.Get("X-Request-ID"), "request_id", problem.RequestID)
+	want(problem.TraceID == "" || traceID.MatchString(problem.TraceID), "trace_id", problem.TraceID)
 	for _, fault := range problem.Errors {
 		watchFault(tb, r, fault)
 	}
