@@ -27,7 +27,6 @@ func TestLimit_InFlight(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		begin := time.Now()
 		for _, ask := range []func() *testkit.Response{
 			func() *testkit.Response { return svc.Get(t, "/users/1") },
 			func() *testkit.Response { return svc.Head(t, "/v1/users/") },
@@ -41,9 +40,6 @@ func TestLimit_InFlight(t *testing.T) {
 				answer.WantProblem(http.StatusServiceUnavailable, "overloaded")
 			}
 			answer.WantHeader("Retry-After", "1")
-		}
-		if took := time.Since(begin); took > 4*100*time.Millisecond {
-			t.Errorf("four refusals took %v", took)
 		}
 		for _, path := range []string{"/health", "/livez", "/readyz", "/", "/openapi.json", "/swagger/index.html", "/problems/overloaded"} {
 			svc.Get(t, path).Want(http.StatusOK)

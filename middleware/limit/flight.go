@@ -76,15 +76,30 @@ func (f *Flight) Stats() FlightStats {
 // elapsed is never zero, which stands for a time that nobody has looked at.
 func (f *Flight) elapsed() time.Duration { return f.now().Sub(f.start) + 1 }
 
+// tooMany says whether so many are more than are let in.
+func (f *Flight) tooMany(count int64) bool {
+	most := f.most.Load()
+	return most > 0 && count > f.allowed.Load() && (count > most || !f.forget())
+}
+
+// full says whether there is no place.
+func (f *Flight) full() bool {
+	if f.tooMany(f.current.Load() + 1) {
+		f.shed.Add(1)
+		return true
+	}
+	return false
+}
+
 // enter takes a place if one is free, and returns since when.
 func (f *Flight) enter() (since time.Duration, ok bool) {
-	now, most := f.current.Add(1), f.most.Load()
-	if most > 0 && now > f.allowed.Load() && (now > most || !f.forget()) {
+	now := f.current.Add(1)
+	if f.tooMany(now) {
 		f.current.Add(-1)
 		f.shed.Add(1)
 		return 0, false
 	}
-	if most == 0 || now <= watched {
+	if now <= watched {
 		return 0, true // and the clock is spared
 	}
 	return f.elapsed(), true
@@ -132,19 +147,27 @@ func (f *Flight) forget() bool {
 }
 
 // Step lets a request through for which there is a place, and else has it answered with the error that
-// tells of overload.
+// tells of overload. One with a body takes its place when the body is there.
 func (f *Flight) Step(overload error, answer func(*gin.Context, error)) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		since, ok := f.enter()
+		body := c.Request.Body
+		arrives := body != nil && body != http.NoBody
+		var since time.Duration
+		var ok bool
+		if arrives {
+			ok = !f.full()
+		} else {
+			since, ok = f.enter()
+		}
 		if !ok {
 			answer(c, overload)
 			c.Abort()
 			return
 		}
 		p := f.passages.Get().(*passage)
-		p.ResponseWriter, p.flight, p.since, p.holds = c.Writer, f, since, true
+		p.ResponseWriter, p.flight, p.since, p.holds = c.Writer, f, since, !arrives
 		c.Writer = p
-		if body := c.Request.Body; body != nil && body != http.NoBody {
+		if arrives {
 			c.Request.Body = &arrival{ReadCloser: body, passage: p, overload: overload}
 			defer func() { c.Request.Body = body }()
 		}
@@ -206,12 +229,11 @@ type arrival struct {
 	ended    error
 }
 
-// Read implements io.Reader. At its end the request needs a place again, and fails if there is none.
+// Read implements io.Reader. At its end the request needs a place, and fails if there is none.
 func (a *arrival) Read(octets []byte) (int, error) {
 	if a.ended != nil {
 		return 0, a.ended
 	}
-	a.passage.release()
 	n, err := a.ReadCloser.Read(octets)
 	if errors.Is(err, io.EOF) {
 		if a.passage.since, a.passage.holds = a.passage.flight.enter(); !a.passage.holds {

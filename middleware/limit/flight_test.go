@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -134,7 +135,7 @@ func TestFlight_slow(t *testing.T) {
 		t.Parallel()
 		f := NewFlight(1, time.Now)
 		engine := flown(f, func(c *gin.Context) {
-			current(t, f, 1, "before the body")
+			current(t, f, 0, "before the body")
 			body, err := io.ReadAll(c.Request.Body)
 			if err != nil || string(body) != "ab" {
 				t.Errorf("%q, %v", body, err)
@@ -165,17 +166,14 @@ func TestFlight_slow(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		blocked := false
-		watched := &reader{strings.NewReader("a"), func() {
-			if !blocked {
-				_, blocked = f.enter()
-			}
-		}}
-		if got := fly(t, engine, watched); got != http.StatusServiceUnavailable {
+		if got := fly(t, engine, strings.NewReader("a")); got != http.StatusServiceUnavailable {
 			t.Errorf("%d", got)
 		}
-		if got := f.Stats().Shed; got < 1 {
-			t.Errorf("%d were shed", got)
+		if got := f.Stats(); got != (FlightStats{1, 1, 1, 1}) {
+			t.Errorf("%+v", got)
+		}
+		if got := fly(t, engine, iotest.ErrReader(errors.New("nobody reads this"))); got != http.StatusServiceUnavailable || f.Stats().Shed != 2 {
+			t.Errorf("%d while no place is free; %+v", got, f.Stats())
 		}
 	})
 	t.Run("a body that breaks off leaves no place taken", func(t *testing.T) {
@@ -189,7 +187,7 @@ func TestFlight_slow(t *testing.T) {
 				}
 			}
 		})
-		fly(t, engine, io.MultiReader(strings.NewReader("a"), &failing{broken}))
+		fly(t, engine, io.MultiReader(strings.NewReader("a"), iotest.ErrReader(broken)))
 		current(t, f, 0, "at the end")
 	})
 	for says, write := range map[string]func(w gin.ResponseWriter){
@@ -234,10 +232,6 @@ func TestFlight_slow(t *testing.T) {
 		_ = answer.Body.Close()
 	})
 }
-
-type failing struct{ err error }
-
-func (f *failing) Read([]byte) (int, error) { return 0, f.err }
 
 // line is a server that works at one request after the other, behind a bound, on a clock of the test's.
 type line struct {

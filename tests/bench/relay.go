@@ -66,6 +66,6 @@ func carry(to, from net.Conn, late time.Duration) {
 	}
 	_ = to.Close()
 	_ = from.Close()
-	for range pieces { //nolint:revive // until the reader has seen the end
+	for range pieces { // until the reader has seen the end
 	}
 }
