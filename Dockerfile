@@ -1,7 +1,10 @@
 # The service and nothing else: one static binary on an empty image, as a user without rights.
 #
 #   docker build --build-arg REVISION="$(git rev-parse HEAD)" -t userapi .
-#   docker run --rm -p 127.0.0.1:8080:8080 userapi
+#   docker run --rm -p 127.0.0.1:8080:8080 -e USERAPI_AUTH_ALLOW_ANONYMOUS=true userapi
+#
+# It listens on every interface of the container, so it does not start until it is told whom to let in:
+# everybody, as above for a look at it, or those with a password, a key or a token (docs/operations.md).
 #
 # deploy/validate builds this file's own lines and runs the result as this image would.
 

@@ -80,6 +80,10 @@ postman: ## run the Postman collection against a running service (needs npx)
 deploy-check: ## check the Dockerfile and deploy/ (root also runs the image's files)
 	cd deploy/validate && $(GO) mod tidy -diff && $(GO) vet ./... && $(GO) test -count=1 ./...
 
+.PHONY: check-rules
+check-rules: ## check and test the alerts of deploy/prometheus (needs promtool)
+	cd deploy/prometheus && promtool check config prometheus.yml compose.yml && promtool check rules userapi.rules.yml && promtool test rules userapi.test.yml
+
 .PHONY: check
 check: ## what CI runs
 	.ci/run

@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +26,8 @@ const (
 type listener struct {
 	*net.TCPListener
 	finishing atomic.Bool
+	// secure says that what comes is TLS. It is set before the first Accept.
+	secure bool
 
 	mu   sync.Mutex
 	open map[*conn]bool
@@ -49,7 +53,11 @@ func (l *listener) Accept() (net.Conn, error) {
 		}
 		return nil, err
 	}
-	c := &conn{TCPConn: accepted, listener: l, since: time.Now()}
+	c := &conn{TCPConn: accepted, listener: l}
+	c.heard.Store(time.Now().UnixNano())
+	if l.secure {
+		c.records = new(records)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.open[c] = true
@@ -72,7 +80,7 @@ func (l *listener) settle() int {
 	left := 0
 	for c := range l.open {
 		switch said := c.said.Load(); {
-		case said == nothing && time.Since(c.since) > firstOctet:
+		case said == nothing && time.Since(time.Unix(0, c.heard.Load())) > firstOctet:
 			_ = c.TCPConn.Close() // its reader fails and closes the rest
 		case said != http2:
 			left++
@@ -92,22 +100,77 @@ const (
 type conn struct {
 	*net.TCPConn
 	listener *listener
-	since    time.Time
 	said     atomic.Int32
+	// heard is when something last came while nothing was said, in nanoseconds since 1970.
+	heard   atomic.Int64
+	records *records // nil without TLS
 }
 
 // Read implements net.Conn.
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.TCPConn.Read(p)
 	if n > 0 && c.said.Load() == nothing {
-		if bytes.HasPrefix(p[:n], []byte("PRI")) { // RFC 9113, section 3.4
-			c.said.Store(http2)
-		} else {
-			c.said.Store(http1)
-		}
+		c.listen(p[:n])
 	}
 	return n, err
 }
+
+// listen finds out what is said on a connection on which nothing was said before.
+func (c *conn) listen(octets []byte) {
+	c.heard.Store(time.Now().UnixNano())
+	switch {
+	case c.records != nil && !c.records.begun(octets):
+	case c.records != nil && c.records.http2, c.records == nil && bytes.HasPrefix(octets, []byte("PRI")): // RFC 9113, section 3.4
+		c.said.Store(http2)
+	default:
+		c.said.Store(http1)
+	}
+}
+
+// greeted notes what a client has offered in its ClientHello. It is a tls.Config's GetConfigForClient, and
+// returns nothing, which stands for the configuration as it is.
+func greeted(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	if c, ok := hello.Conn.(*conn); ok && c.records != nil {
+		c.records.http2 = slices.Contains(hello.SupportedProtos, "h2") // which the server prefers
+		c.records.finished = slices.Contains(hello.SupportedVersions, tls.VersionTLS13)
+	}
+	return nil, nil //nolint:nilnil // what crypto/tls wants
+}
+
+// records looks at a TLS connection from outside, to tell whether a client has begun to say something
+// beyond its handshake: http.Server wants the *tls.Conn itself, which cannot be asked without waiting for
+// its handshake. It is used by one reader at a time.
+type records struct {
+	header   [5]byte
+	have     int  // octets of header that are there
+	rest     int  // octets that are still to come of the record behind it
+	data     int  // records of application data so far
+	finished bool // TLS 1.3: the first of them is the end of the handshake (RFC 8446, section 5.1)
+	http2    bool // what is said will be HTTP/2
+}
+
+// begun takes what has come and says whether any of it so far is application data.
+func (r *records) begun(octets []byte) bool {
+	for len(octets) > 0 {
+		if r.rest > 0 {
+			n := min(r.rest, len(octets))
+			r.rest, octets = r.rest-n, octets[n:]
+			continue
+		}
+		r.header[r.have] = octets[0]
+		octets = octets[1:]
+		if r.have++; r.have == len(r.header) {
+			r.have, r.rest = 0, int(r.header[3])<<8|int(r.header[4])
+			if r.header[0] == applicationData {
+				r.data++
+			}
+		}
+	}
+	return r.data > 1 || r.data == 1 && !r.finished
+}
+
+// applicationData is the type of the records that hold it (RFC 8446, section 5.1).
+const applicationData = 23
 
 // Close implements net.Conn.
 func (c *conn) Close() error {

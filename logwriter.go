@@ -29,6 +29,7 @@ type logWriter struct {
 	mu      sync.Mutex
 	waiting []byte
 	dropped int
+	lost    int64 // dropped since the start
 	report  func(lines int)
 	closed  bool
 }
@@ -53,12 +54,20 @@ func (w *logWriter) onDrop(report func(lines int)) {
 	w.report = report
 }
 
+// linesLost returns how many lines were dropped since the start.
+func (w *logWriter) linesLost() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.lost
+}
+
 // Write takes one line. It never fails and never waits.
 func (w *logWriter) Write(line []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed || len(w.waiting)+len(line) > logBuffer {
 		w.dropped++
+		w.lost++
 		return len(line), nil
 	}
 	w.waiting = append(w.waiting, line...)

@@ -106,7 +106,7 @@ func TestLogWriter_Write(t *testing.T) {
 		dropped := <-told
 		w.Close(time.Minute)
 		kept := strings.Count(out.String(), line)
-		if out.String() != "first\n"+strings.Repeat(line, kept) || kept+dropped != sent || kept != logBuffer/1024 {
+		if out.String() != "first\n"+strings.Repeat(line, kept) || kept+dropped != sent || kept != logBuffer/1024 || w.linesLost() != int64(dropped) {
 			t.Errorf("%d kept and %d dropped of %d", kept, dropped, sent)
 		}
 	})

@@ -59,6 +59,8 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		return exitOK
 	case config.Migrate:
 		return migrateOnly(ctx, loaded.Config, stdout, stderr)
+	case config.NewAPIKey:
+		return newAPIKey(loaded.NewKey, time.Now(), stdout, stderr)
 	case config.HealthCheck:
 		return healthCheck(ctx, loaded.Config, stdout, stderr)
 	case config.Serve:
@@ -77,11 +79,13 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		log.Warn(warning)
 	}
 	service := newService(loaded.Config, log, level)
+	service.metrics = newMetrics(loaded.Config.Admin, writer.linesLost)
 	service.load = func() (config.Loaded, error) { return config.Load("", args, environ) }
 	if service.traces, err = newTracing(environ, log); err != nil { //nolint:contextcheck // it asks nothing of anybody
 		fmt.Fprintln(stderr, "userapi:", err)
 		return exitUsage
 	}
+	service.traces.count(service.metrics)
 	err = start(ctx, service, signals, hangups)
 	service.traces.close(err, signals) //nolint:contextcheck // ctx may be what ended it
 	if err != nil {
@@ -99,11 +103,20 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 // store that is away does not keep it from serving: it answers 503 until the store is there.
 func start(ctx context.Context, service *service, signals, hangups <-chan os.Signal) error {
 	settings, log := service.settings, service.log
+	defer service.callers.Close()
+	if _, err := newAuthenticator(service.callers, settings, nil); err != nil { //nolint:contextcheck // what it starts ends with callers
+		return err // before anything is changed
+	}
 	listener, err := listen(ctx, settings.HTTP.Addr)
 	if err != nil {
 		return err
 	}
-	defer listener.Close()                                  //nolint:errcheck // closed already when it was served
+	defer listener.Close() //nolint:errcheck // closed already when it was served
+	stopAdmin, err := startAdmin(ctx, settings.Admin, service.metrics, log)
+	if err != nil {
+		return err
+	}
+	defer stopAdmin()
 	store, err := newStorage(settings, service.traces, log) //nolint:contextcheck // what it starts ends with the store
 	if err != nil {
 		return err
@@ -111,12 +124,18 @@ func start(ctx context.Context, service *service, signals, hangups <-chan os.Sig
 	defer store.Close() //nolint:errcheck // what it has acknowledged is kept
 	defer store.report()
 
-	if service.limits, service.flight, err = newLimits(settings, log); err != nil {
+	if service.limits, service.flight, err = newLimits(settings, service.metrics, log); err != nil {
 		return err
 	}
 	defer service.limits.Close() //nolint:errcheck // it holds nothing that could be lost
 
+	watch(service.metrics, service.lifecycle, store)
 	server := newServer(settings, listener, &service.router, service.lifecycle, log)
+	stopTLS, err := service.secure(server)
+	if err != nil {
+		return err
+	}
+	defer stopTLS()
 	preparing := store.begin(ctx)
 	defer preparing.end()
 	if key, err, done := preparing.look(firstLook); done {

@@ -123,7 +123,8 @@ func TestReloader_reload(t *testing.T) {
 		}
 		write("one")
 		settings := config.Default()
-		settings.JWT.KeyFile = path
+		settings.JWT.KeyFile, settings.JWT.Issuer, settings.JWT.Audience = path, "issuer", "users"
+		settings.Auth.Mode = []string{config.AuthJWT}
 		r := newReloading(settings)
 		r.reload(false)
 		r.wantSaid(t)

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	stdlog "log"
 	"net"
 	"net/http"
 	"os"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -45,31 +48,45 @@ func listen(ctx context.Context, addr string) (*listener, error) {
 	var plain net.ListenConfig
 	plain.SetMultipathTCP(false) // refuseNew is sure to work on plain TCP only
 	socket, err := plain.Listen(ctx, "tcp", addr)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("%s is in use by another process; stop that one or choose another port, such as --addr 127.0.0.1:9000", addr)
-	case errors.Is(err, syscall.EACCES):
-		return nil, fmt.Errorf("%s needs rights that this process does not have; choose a port above 1023, such as --addr 127.0.0.1:9000", addr)
-	case err != nil:
-		return nil, fmt.Errorf("cannot listen on %s: %w; choose another address with --addr", addr, err)
+	if err != nil {
+		return nil, cannotListen(addr, "--addr 127.0.0.1:9000", err)
 	}
 	return newListener(socket.(*net.TCPListener)), nil
 }
 
+// cannotListen says why an address cannot be had and, by an example, how to choose another one.
+func cannotListen(addr, example string, err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%s is in use by another process; stop that one or choose another port, such as %s", addr, example)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%s needs rights that this process does not have; choose a port above 1023, such as %s", addr, example)
+	}
+	option, _, _ := strings.Cut(example, " ")
+	if setting, _, ok := strings.Cut(example, "="); ok {
+		option = setting
+	}
+	return fmt.Errorf("cannot listen on %s: %w; choose another address with %s", addr, err, option)
+}
+
 // announce says in the log where the service listens.
 func announce(addr net.Addr, settings config.Config, log *zap.Logger) {
-	log.Info("listening", zap.String("url", "http://"+addr.String()), zap.Bool("swagger", settings.HTTP.Swagger))
-	if tcp, ok := addr.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
-		log.Warn("no authentication is configured: whoever can reach this address can read and change every user", zap.Stringer("addr", addr))
+	scheme := "http"
+	if settings.TLS.CertFile != "" {
+		scheme = "https"
+	}
+	log.Info("listening", zap.String("url", scheme+"://"+addr.String()), zap.Bool("swagger", settings.HTTP.Swagger), zap.Strings("auth", settings.Auth.Mode))
+	tcp, ok := addr.(*net.TCPAddr)
+	if ok && !tcp.IP.IsLoopback() && slices.Contains(settings.Auth.Mode, config.AuthNone) {
+		log.Warn("nobody is asked who they are: whoever can reach this address can read and change every user", zap.Stringer("addr", addr))
+		if settings.Admin.MetricsOnMain {
+			log.Warn("whoever can reach this address can read the metrics: admin.metrics_on_main is set, and auth.mode is none", zap.Stringer("addr", addr))
+		}
 	}
 }
 
-// newServer returns a server for HTTP/1.1 and h2c on the listener.
+// newServer returns a server for HTTP/1.1 and h2c on the listener, until secure is called.
 func newServer(settings config.Config, listener *listener, handler http.Handler, lifecycle *middleware.Lifecycle, log *zap.Logger) *server {
-	warnings := zap.NewStdLog(log.Named("http"))
-	if at, err := zap.NewStdLogAt(log.Named("http"), zap.WarnLevel); err == nil {
-		warnings = at
-	}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
@@ -80,13 +97,13 @@ func newServer(settings config.Config, listener *listener, handler http.Handler,
 			DisableGeneralOptionsHandler: true,
 
 			Protocols:         protocols,
-			HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
+			HTTP2:             http2Limits(settings.HTTP),
 			ReadHeaderTimeout: settings.HTTP.ReadHeaderTimeout,
 			ReadTimeout:       settings.HTTP.ReadTimeout,
 			WriteTimeout:      settings.HTTP.WriteTimeout,
 			IdleTimeout:       settings.HTTP.IdleTimeout,
 			MaxHeaderBytes:    max(settings.HTTP.MaxHeaderBytes-headerSlop, 1),
-			ErrorLog:          warnings,
+			ErrorLog:          stdlog.New(&complaints{log.Named("http")}, "", 0),
 		},
 		listener:  listener,
 		lifecycle: lifecycle,
@@ -95,12 +112,65 @@ func newServer(settings config.Config, listener *listener, handler http.Handler,
 	}
 }
 
+// secure has the server speak TLS, and HTTP/2 with clients that offer it in the handshake.
+func (s *server) secure(pair *certificate) {
+	s.http.TLSConfig = pair.config()
+	s.http.TLSConfig.GetConfigForClient = greeted
+	s.http.Protocols = new(http.Protocols)
+	s.http.Protocols.SetHTTP1(true)
+	s.http.Protocols.SetHTTP2(true)
+	s.listener.secure = true
+}
+
+// http2Limits bounds what one connection of HTTP/2 can cost. Beside these, net/http closes a connection
+// that has four times as many streams waiting as it may have, or ten thousand frames that it does not read.
+func http2Limits(settings config.HTTP) *http.HTTP2Config {
+	return &http.HTTP2Config{
+		MaxConcurrentStreams: maxStreams,
+		// A frame is held in memory as a whole, for as long as its connection lives.
+		MaxReadFrameSize: 16 << 10,
+		// What may be sent ahead of what the service has read: without a bound on the whole, a megabyte a
+		// connection. A body of a megabyte takes four round trips.
+		MaxReceiveBufferPerConnection: 512 << 10,
+		MaxReceiveBufferPerStream:     256 << 10,
+		// Tables of header fields are kept with the connection, too.
+		MaxDecoderHeaderTableSize: 4 << 10,
+		MaxEncoderHeaderTableSize: 4 << 10,
+		// Who takes nothing for as long as an answer may last is gone.
+		WriteByteTimeout: settings.WriteTimeout,
+		// Who says nothing for as long as a connection may idle, while requests of his are running, is asked.
+		SendPingTimeout: settings.IdleTimeout,
+		PingTimeout:     settings.ReadTimeout,
+	}
+}
+
+// complaints is where net/http says what went wrong.
+type complaints struct{ log *zap.Logger }
+
+// Write logs one complaint. Handshakes that fail do so by what clients send, and any scan of the port is
+// full of them.
+func (c *complaints) Write(text []byte) (int, error) {
+	said := strings.TrimSpace(string(text))
+	if strings.HasPrefix(said, "http: TLS handshake error") {
+		c.log.Debug(said)
+	} else {
+		c.log.Warn(said)
+	}
+	return len(text), nil
+}
+
 // serve answers requests until a signal comes or ctx ends, and then stops: an interrupt at once, a
 // termination after the drain. It returns nil after a stop in order, also when requests that would
 // not end were cut off, errForced after a second signal, or why the listener failed.
 func (s *server) serve(ctx context.Context, signals <-chan os.Signal) error {
 	ended := make(chan error, 1)
-	go func() { ended <- s.http.Serve(s.listener) }()
+	go func() {
+		if s.listener.secure {
+			ended <- s.http.ServeTLS(s.listener, "", "")
+			return
+		}
+		ended <- s.http.Serve(s.listener)
+	}()
 	opened, abandon := s.open(ctx)
 	defer abandon()
 

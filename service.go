@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"sync"
@@ -14,7 +16,9 @@ import (
 	"userapi/config"
 	"userapi/handlers"
 	"userapi/middleware"
+	"userapi/middleware/auth"
 	"userapi/middleware/limit"
+	"userapi/middleware/metrics"
 	"userapi/repository"
 	"userapi/services"
 )
@@ -25,10 +29,14 @@ type service struct {
 	log       *zap.Logger
 	level     zap.AtomicLevel
 	lifecycle *middleware.Lifecycle
+	callers   *auth.State
 	limits    *limit.Limiter
 	flight    *limit.Flight
+	metrics   *metrics.Metrics // or nil
 	router    exchange
-	traces    *tracing // or nil
+	// certificate is what the service shows over TLS, or nil.
+	certificate *certificate
+	traces      *tracing // or nil
 	// load reads the settings again.
 	load func() (config.Loaded, error)
 
@@ -40,11 +48,14 @@ type service struct {
 
 // newService returns a service that has no store yet.
 func newService(settings config.Config, log *zap.Logger, level zap.AtomicLevel) *service {
-	return &service{log: log, level: level, lifecycle: new(middleware.Lifecycle), settings: settings}
+	return &service{log: log, level: level, lifecycle: new(middleware.Lifecycle), callers: auth.NewState(time.Now), settings: settings}
 }
 
 // open has requests answered from a store.
 func (s *service) open(store repository.Store, cursorKey []byte) error {
+	if known, ok := store.(*storage); ok {
+		watch(s.metrics, s.lifecycle, known)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.store, s.cursorKey = store, cursorKey
@@ -58,6 +69,11 @@ func (s *service) apply(settings config.Config) error {
 	level, err := zapcore.ParseLevel(settings.Log.Level)
 	if err != nil {
 		return err
+	}
+	if s.certificate != nil {
+		if err := s.certificate.Reload(); err != nil {
+			return err
+		}
 	}
 	if err := s.route(settings); err != nil {
 		return err
@@ -86,10 +102,15 @@ func (s *service) follow(ctx context.Context, hangups <-chan os.Signal) (stop fu
 
 // route puts a new router in the place of the old one, or leaves that with an error.
 func (s *service) route(settings config.Config) error {
+	authenticator, err := newAuthenticator(s.callers, settings, s.metrics.Auth)
+	if err != nil {
+		return err
+	}
+	store, retries := observe(s.metrics, settings.Storage.Engine, s.store)
 	router, err := handlers.New(handlers.Deps{
-		Users:                services.NewUsers(s.store, time.Now),
-		Retries:              services.NewRetries(s.store),
-		Store:                s.store,
+		Users:                services.NewUsers(store, time.Now),
+		Retries:              retries,
+		Store:                store,
 		Lifecycle:            s.lifecycle,
 		Log:                  s.log,
 		Limits:               s.limits,
@@ -102,7 +123,17 @@ func (s *service) route(settings config.Config) error {
 		TrustedProxies:       settings.HTTP.TrustedProxies,
 		CursorKey:            s.cursorKey,
 		Documents:            settings.HTTP.Swagger,
+		Auth:                 authenticator,
+		Compression:          settings.HTTP.Compression,
+		Origins:              settings.CORS.Origins,
+		CORSMaxAge:           settings.CORS.MaxAge,
+		HSTS:                 settings.TLS.HSTS,
+		Metrics:              s.metrics,
+		MetricsPage:          settings.Admin.MetricsOnMain,
 	})
+	if errors.Is(err, middleware.ErrOrigins) {
+		return unusableError{fmt.Errorf("cors.origins: %w; write each as a browser does, like https://app.example.com", err)}
+	}
 	if err != nil {
 		return err
 	}

@@ -60,7 +60,7 @@ func (t *tracing) observer(target string, system attribute.KeyValue, kind trace.
 		if !trace.SpanContextFromContext(ctx).IsSampled() {
 			return ctx, unheard
 		}
-		ctx, span := t.tracer.Start(ctx, operation+" "+target, trace.WithSpanKind(kind),
+		ctx, span := t.tracer.Start(ctx, spanName(operation, target), trace.WithSpanKind(kind),
 			trace.WithAttributes(system, semconv.DBOperationName(operation)))
 		return ctx, func(err error) {
 			if kind := errorType(err); kind != "" {
@@ -73,6 +73,17 @@ func (t *tracing) observer(target string, system attribute.KeyValue, kind trace.
 }
 
 func unheard(error) {}
+
+// spanName is that of the semantic conventions: the operation and what it is done to.
+func spanName(operation, target string) string {
+	switch operation {
+	case "begin", "release":
+		target = "idempotency keys"
+	case "ping":
+		return operation
+	}
+	return operation + " " + target
+}
 
 // errorType returns what kind of failure an error is; nothing for what a store is there to say, such as that
 // a user does not exist, and for a caller who went away.
@@ -91,17 +102,15 @@ func errorType(err error) string {
 	return ""
 }
 
-// outgoing returns a transport that records a span of each request that belongs to a sampled one, and tells
-// the other side of it by traceparent and tracestate (W3C Trace Context). The transport itself when nothing
-// is traced.
+// outgoing returns a transport that records a span of each request that is sampled, and tells the other side
+// of it by traceparent and tracestate (W3C Trace Context); the transport itself when nothing is traced. It is
+// for what the service asks by itself, such as the keys of an issuer: each is a trace of its own. What is
+// asked within a request that is not sampled would be one too, since such a request leaves no mark.
 func (t *tracing) outgoing(transport http.RoundTripper) http.RoundTripper {
 	if t == nil {
 		return transport
 	}
 	return roundTripper(func(r *http.Request) (*http.Response, error) {
-		if !trace.SpanContextFromContext(r.Context()).IsSampled() {
-			return transport.RoundTrip(r)
-		}
 		ctx, span := t.tracer.Start(r.Context(), r.Method, trace.WithSpanKind(trace.SpanKindClient),
 			trace.WithAttributes(semconv.HTTPRequestMethodKey.String(r.Method), semconv.ServerAddress(r.URL.Hostname())))
 		defer span.End()

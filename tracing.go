@@ -21,6 +21,7 @@ import (
 
 	"userapi/config"
 	"userapi/middleware"
+	"userapi/middleware/metrics"
 )
 
 const (
@@ -150,11 +151,13 @@ func (t *tracing) requests() *middleware.Tracing {
 
 // dropped is the number of spans so far that were not exported, because there were too many or nobody took
 // them.
-func (t *tracing) dropped() uint64 {
-	if t == nil {
-		return 0
+func (t *tracing) dropped() int64 { return int64(t.queue.dropped.Load()) } //nolint:gosec // it counts from zero
+
+// count has the spans counted that are dropped.
+func (t *tracing) count(counted *metrics.Metrics) {
+	if t != nil {
+		counted.SetSpansDropped(t.dropped)
 	}
-	return t.queue.dropped.Load()
 }
 
 // close exports what is left, for as long as the budget and the signals allow, and ends the tracing; after

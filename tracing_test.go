@@ -22,6 +22,8 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"userapi/config"
+	"userapi/middleware"
+	"userapi/middleware/metrics"
 	"userapi/models"
 	"userapi/repository/memory"
 )
@@ -135,7 +137,7 @@ func TestSpanQueue(t *testing.T) {
 	t.Run("says at most once a minute that spans are lost, and what of it was not said at the end", func(t *testing.T) {
 		var clock atomic.Int64
 		traces, logs := queueing(func(context.Context, int) error { return errors.New("away " + strings.Repeat("é", 500)) }, func() time.Time { return time.Unix(clock.Load(), 0) })
-		lose := func(all uint64) {
+		lose := func(all int64) {
 			t.Helper()
 			traces.record(5)
 			eventually(t, "an export", func() bool { return traces.dropped() == all })
@@ -245,10 +247,32 @@ func TestTracing_database(t *testing.T) {
 	t.Run("without tracing it is the store itself", func(t *testing.T) {
 		var none *tracing
 		store := memory.New()
-		if none.database(store, config.Default()) != store || none.cache(store, config.Default()) != store || none.requests() != nil || none.dropped() != 0 {
+		if none.database(store, config.Default()) != store || none.cache(store, config.Default()) != store || none.requests() != nil {
 			t.Error("something is there")
 		}
+		none.count(nil)
 		none.close(nil, nil)
+	})
+}
+
+func TestWatch(t *testing.T) {
+	t.Run("what is traced is counted as well", func(t *testing.T) {
+		traces, _ := queueing(func(context.Context, int) error { return nil }, time.Now)
+		defer traces.close(nil, nil)
+		store, err := newStorage(config.Default(), traces, zap.NewNop())
+		if err != nil {
+			t.Fatal(err)
+		}
+		counted := metrics.New(build())
+		watch(counted, new(middleware.Lifecycle), store)
+		traces.count(counted)
+		page := httptest.NewRecorder()
+		counted.Handler().ServeHTTP(page, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
+		for _, row := range []string{"\nuserapi_users 0\n", "\nuserapi_trace_spans_dropped_total 0\n"} {
+			if !strings.Contains(page.Body.String(), row) {
+				t.Errorf("no %q", row)
+			}
+		}
 	})
 }
 
@@ -326,13 +350,24 @@ func TestTracing_outgoing(t *testing.T) {
 			t.Errorf("%d: %v %v", c.status, got.Status(), attributes)
 		}
 	}
-	t.Run("what belongs to no request tells nothing", func(t *testing.T) {
+	t.Run("what belongs to no request is a trace of its own", func(t *testing.T) {
 		traces, spans := recording()
-		for _, each := range []*tracing{traces, nil} {
-			ask(t.Context(), each)
-			if len(seen) != 0 || len(spans.Started()) != 0 {
-				t.Errorf("sent %v", seen)
-			}
+		ask(t.Context(), traces)
+		if got := spans.Ended(); len(got) != 1 || got[0].Parent().IsValid() || !strings.Contains(seen.Get("traceparent"), got[0].SpanContext().TraceID().String()) {
+			t.Errorf("sent %v for %v", seen, got)
+		}
+	})
+	t.Run("without tracing nothing is sent", func(t *testing.T) {
+		ask(t.Context(), nil)
+		if len(seen) != 0 {
+			t.Errorf("sent %v", seen)
+		}
+	})
+	t.Run("that a request is not sampled is told too", func(t *testing.T) {
+		provider := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.NeverSample()))
+		ask(t.Context(), &tracing{tracer: provider.Tracer(scope)})
+		if got := seen.Get("traceparent"); !strings.HasSuffix(got, "-00") {
+			t.Errorf("sent %q", got)
 		}
 	})
 }

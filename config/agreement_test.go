@@ -61,6 +61,50 @@ func TestLoad_disagreement(t *testing.T) {
 			},
 		},
 		{
+			name: "nobody is let in by accident",
+			args: []string{"--addr", ":9000"},
+			want: []string{"http.addr (--addr): others than this machine can connect, and nobody is asked who they are; set auth.mode to basic, " +
+				"api_key or jwt, or listen on 127.0.0.1, or say by auth.allow_anonymous: true that it is meant"},
+		},
+		{
+			name: "a name that may be any machine is not this one",
+			args: []string{"--addr", "users.example:9000"},
+			want: []string{"http.addr (--addr): others than this machine can connect, and nobody is asked who they are; set auth.mode to basic, " +
+				"api_key or jwt, or listen on 127.0.0.1, or say by auth.allow_anonymous: true that it is meant"},
+		},
+		{
+			name: "none does not go with the others",
+			yaml: "auth:\n  mode: [none, basic]\n  users: \"ada:x\"\n",
+			want: []string{
+				"auth.mode (config.yaml:2): none lets everybody in, so that the others would ask nobody; remove none, or all the others",
+				"auth.mode (config.yaml:2): there are users, keys or tokens, but nobody is asked for them; set it to basic, api_key or jwt, " +
+					"or remove auth.users, auth.api_keys and the keys of jwt",
+			},
+		},
+		{
+			name: "keys that nobody is asked for are no keys",
+			yaml: "auth:\n  api_keys_file: one.lines\n",
+			want: []string{"auth.mode (default): there are users, keys or tokens, but nobody is asked for them; set it to basic, api_key or jwt, " +
+				"or remove auth.users, auth.api_keys and the keys of jwt"},
+		},
+		{
+			name: "every mode needs what it asks for",
+			args: []string{"--set", "auth.mode=basic,api_key,jwt"},
+			want: []string{
+				"auth.mode (--set): basic has no users; set auth.users_file to a file made by htpasswd -B, or remove basic",
+				"auth.mode (--set): api_key has no keys; set auth.api_keys_file to a file with what --new-api-key prints, or remove api_key",
+				"auth.mode (--set): jwt has no keys to check tokens with; set one of jwt.jwks_url, jwt.key_file and jwt.secret_file, or remove jwt",
+				"jwt.issuer (default): without it tokens of other issuers would be good here; set it to what your tokens have",
+				"jwt.audience (default): without it tokens for other services would be good here; set it to what your tokens have",
+			},
+		},
+		{
+			name: "tokens have keys from one place",
+			yaml: "auth:\n  mode: jwt\njwt:\n  issuer: a\n  audience: b\n  jwks_url: https://issuer.example/\n  key_file: one.pub\n",
+			want: []string{"auth.mode (config.yaml:2): jwt has keys from several places, of which each could be meant; " +
+				"keep one of jwt.jwks_url, jwt.key_file and jwt.secret"},
+		},
+		{
 			name: "what one instance keeps does not go with what all share",
 			yaml: "storage:\n  engine: sqlite\n  dsn: users.db\ncache:\n  redis: redis:6379\n  local: 1000\n",
 			want: []string{"cache.local (config.yaml:6): what a process keeps for itself does not follow the instances that share cache.redis; " +
@@ -159,6 +203,23 @@ func TestConfig_Validate_disagreement(t *testing.T) {
 }
 
 func TestAgreements(t *testing.T) {
+	t.Run("let those migrate and ask who do not serve", func(t *testing.T) {
+		for _, action := range []string{"--migrate", "--healthcheck"} {
+			if _, err := Load(t.TempDir(), []string{action, "--addr", ":9000"}, nil); err != nil {
+				t.Errorf("%s: %v", action, err)
+			}
+		}
+	})
+	t.Run("let everybody in where that is said to be meant, and whoever is on this machine", func(t *testing.T) {
+		for _, args := range [][]string{
+			{"--addr", ":9000", "--set", "auth.allow_anonymous=true"}, {"--addr", "localhost:9000"}, {"--addr", "[::1]:9000"}, {"--addr", "127.9.9.9:9000"},
+			{"--addr", ":9000", "--set", "auth.mode=api_key", "--set", "auth.api_keys=x"},
+		} {
+			if _, err := Load(t.TempDir(), args, nil); err != nil {
+				t.Errorf("%q: %v", args, err)
+			}
+		}
+	})
 	t.Run("are about settings that there are", func(t *testing.T) {
 		names := newCatalogue().names()
 		for _, a := range agreements() {

@@ -16,6 +16,7 @@ type commandLine struct {
 	action    Action
 	file      string
 	fileGiven bool
+	newKey    NewKey
 }
 
 // assignment is one key=value of the command line, in the order in which it was written.
@@ -39,6 +40,7 @@ func (l *loader) readArgs(args []string) commandLine {
 			name := "--" + missing.GetSpecifiedName()
 			l.fault("", name, complaint{"the value is missing", "write " + name + " and a value"})
 		}
+		l.checkNewKey(&line)
 		return line
 	}
 }
@@ -85,6 +87,21 @@ func (l *loader) flags(line *commandLine) *pflag.FlagSet {
 		return nil
 	})
 	action("print-config", "", "print the effective settings and where each one came from, and exit", PrintConfig)
+	f.Func("new-api-key", "print a new API key for `name` and the line to store, and exit", func(text string) error {
+		line.newKey.Name = text
+		if line.action == Serve || NewAPIKey < line.action {
+			line.action = NewAPIKey
+		}
+		return nil
+	})
+	f.Func("scopes", "what the new key may do, as `scope,scope`", func(text string) error {
+		line.newKey.Scopes = l.readScopes(text)
+		return nil
+	})
+	f.Func("expires", "when the new key ends: a `time` like 2027-01-31T00:00:00Z, or a duration like 2160h", func(text string) error {
+		l.readExpiry(&line.newKey, text)
+		return nil
+	})
 	action("migrate", "", "bring the schema of the store up to date, and exit", Migrate)
 	action("healthcheck", "", "ask the running service at http.addr whether it is ready, and exit with 0 or 1", HealthCheck)
 	action("version", "", "print the version and exit", ShowVersion)
@@ -124,7 +141,7 @@ func (l *loader) refuseArgs(rest []string, dash int) {
 	if stray > 0 {
 		l.fault("", "command line", complaint{
 			fmt.Sprintf("arguments that belong to no flag: %d", stray),
-			"write settings as flags, like --addr :9000 or --set key=value",
+			"write settings as flags, like --addr 127.0.0.1:9000 or --set key=value",
 		})
 	}
 }
@@ -143,7 +160,7 @@ func flagName(arg string) string {
 
 func (l *loader) suggestFlag(written string) string {
 	written = strings.TrimLeft(written, "-")
-	flags := []string{"addr", "log-level", "set", "config", "print-config", "migrate", "healthcheck", "version", "help"}
+	flags := []string{"addr", "log-level", "set", "config", "print-config", "new-api-key", "scopes", "expires", "migrate", "healthcheck", "version", "help"}
 	if meant, alike := nearest(written, flags); alike {
 		return "did you mean --" + meant + "?"
 	}

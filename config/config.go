@@ -324,7 +324,7 @@ func (c Config) Validate() error {
 			faults = append(faults, Fault{Key: k.name, Source: "code", Problem: wrong.problem, Mend: wrong.mend})
 		}
 	}
-	for _, f := range c.disagreements(faults) {
+	for _, f := range c.disagreements(faults, true) {
 		f.Source = "code"
 		faults = append(faults, f)
 	}

@@ -94,6 +94,22 @@ func company(key string) map[string]string {
 		return map[string]string{"storage.dsn": "/users"} // a path for SQLite, a database for MySQL
 	case "cache.redis", "cache.redis_file", "cache.local":
 		return map[string]string{"storage.engine": "sqlite", "storage.dsn": "users.db"}
+	case "http.addr":
+		return map[string]string{"auth.allow_anonymous": "true"}
+	case "auth.mode":
+		return map[string]string{"auth.users": "ada:x", "auth.api_keys": "one", "jwt.secret": sampleKey(1), "jwt.issuer": "a", "jwt.audience": "b"}
+	case "auth.users", "auth.users_file":
+		return map[string]string{"auth.mode": "basic"}
+	case "auth.api_keys", "auth.api_keys_file":
+		return map[string]string{"auth.mode": "api_key"}
+	case "jwt.jwks_url", "jwt.key_file", "jwt.secret", "jwt.secret_file":
+		return map[string]string{"auth.mode": "jwt", "jwt.issuer": "a", "jwt.audience": "b"}
+	case "tls.cert_file":
+		return map[string]string{"tls.key_file": "server.key"}
+	case "tls.key_file":
+		return map[string]string{"tls.cert_file": "server.crt"}
+	case "tls.hsts":
+		return map[string]string{"tls.cert_file": "server.crt", "tls.key_file": "server.key"}
 	case "admin.pprof":
 		return map[string]string{"admin.addr": "9090"}
 	case "storage.dsn", "storage.dsn_file":

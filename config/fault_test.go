@@ -347,8 +347,8 @@ func TestLoad_brokenCommandLine(t *testing.T) {
 		},
 		{
 			name: "arguments without flag are counted",
-			args: []string{"serve", "--addr", ":1", "now", "--", "--addr"},
-			want: []string{"command line: arguments that belong to no flag: 3; write settings as flags, like --addr :9000 or --set key=value"},
+			args: []string{"serve", "--addr", "localhost:1", "now", "--", "--addr"},
+			want: []string{"command line: arguments that belong to no flag: 3; write settings as flags, like --addr 127.0.0.1:9000 or --set key=value"},
 		},
 		{
 			name: "a switch takes no value",

@@ -29,6 +29,7 @@ const (
 	ShowHelp                  // print Help and exit 0
 	ShowVersion               // print the version and exit 0
 	PrintConfig               // print Loaded.YAML and exit 0
+	NewAPIKey                 // make the API key that Loaded.NewKey describes, print it and exit 0
 	HealthCheck               // ask the service that runs at http.addr whether it is ready and exit 0 or 1
 	Migrate                   // bring the schema of the store up to date and exit
 )
@@ -36,8 +37,9 @@ const (
 // Loaded is what Load found out. Printing it, or any part of it, shows no secret.
 type Loaded struct {
 	Action   Action
-	Config   Config   // the effective settings, or Default for ShowHelp and ShowVersion
+	Config   Config   // the effective settings, or Default for ShowHelp, ShowVersion and NewAPIKey
 	Warnings []string // one line each, for the log or standard error
+	NewKey   NewKey   // for NewAPIKey
 	settings []Setting
 }
 
@@ -89,11 +91,17 @@ func (l *loader) load(args, environ []string) (Loaded, error) {
 	if line.action == ShowHelp || line.action == ShowVersion {
 		return Loaded{Action: line.action, Config: Default()}, nil
 	}
+	if line.action == NewAPIKey { // it is there before the settings that need it
+		if len(l.faults) > 0 {
+			return Loaded{Action: line.action, Warnings: l.warnings}, &Error{Faults: l.faults}
+		}
+		return Loaded{Action: line.action, Config: Default(), NewKey: line.newKey, Warnings: l.warnings}, nil
+	}
 	file := l.readConfigFile(line.file, line.fileGiven)
 	env := l.readEnviron(environ)
 	loaded := l.merge(file, env, line.layer)
 	if !l.incomplete {
-		l.agree(loaded)
+		l.agree(loaded, line.action == Serve || line.action == PrintConfig)
 	}
 	if len(l.faults) > 0 {
 		return Loaded{Action: line.action, Warnings: l.warnings}, &Error{Faults: l.faults}
@@ -117,8 +125,8 @@ func (l *loader) fault(key, source string, wrong complaint) {
 }
 
 // agree notes which of the effective settings contradict each other.
-func (l *loader) agree(loaded Loaded) {
-	for _, f := range loaded.Config.disagreements(l.faults) {
+func (l *loader) agree(loaded Loaded, serving bool) {
+	for _, f := range loaded.Config.disagreements(l.faults, serving) {
 		for _, s := range loaded.settings {
 			if s.Key == f.Key {
 				f.Source = s.Source

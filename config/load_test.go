@@ -83,7 +83,7 @@ func TestLoad_flags(t *testing.T) {
 		{"of two alike the later wins", []string{"--addr", ":1", "--addr", ":2"}, ":2", "--addr"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			loaded := mustLoad(t, t.TempDir(), c.args, []string{"USERAPI_HTTP_ADDR=:7"})
+			loaded := mustLoad(t, t.TempDir(), c.args, []string{"USERAPI_HTTP_ADDR=:7", "USERAPI_AUTH_ALLOW_ANONYMOUS=true"})
 			if got := loaded.Settings()[0]; loaded.Config.HTTP.Addr != c.addr || got.Source != c.from {
 				t.Errorf("got %+v", got)
 			}
@@ -131,9 +131,9 @@ func TestLoad_action(t *testing.T) {
 		{"--help asks for help", []string{"--help"}, ShowHelp},
 		{"-h asks for help", []string{"-h"}, ShowHelp},
 		{"--version asks for the version", []string{"--version"}, ShowVersion},
-		{"--print-config asks for the settings", []string{"--addr", ":1", "--print-config"}, PrintConfig},
+		{"--print-config asks for the settings", []string{"--addr", "localhost:1", "--print-config"}, PrintConfig},
 		{"--migrate asks for the schema", []string{"--migrate"}, Migrate},
-		{"--healthcheck asks for the state", []string{"--healthcheck", "--addr", ":1"}, HealthCheck},
+		{"--healthcheck asks for the state", []string{"--healthcheck", "--addr", "localhost:1"}, HealthCheck},
 		{"what only asks wins over what changes", []string{"--migrate", "--healthcheck"}, HealthCheck},
 		{"what only prints wins over what does something", []string{"--migrate", "--healthcheck", "--print-config"}, PrintConfig},
 		{"help wins over faults", []string{"--addr", "x", "--nonsense", "--help", "--config=nowhere"}, ShowHelp},
@@ -196,21 +196,21 @@ func TestLoad_environment(t *testing.T) {
 }
 
 func TestLoad_file(t *testing.T) {
-	const addr = "http:\n  addr: :9000\n  trusted_proxies:\n    - 10.0.0.1\n    - ::1\n"
+	const addr = "http:\n  addr: localhost:9000\n  trusted_proxies:\n    - 10.0.0.1\n    - ::1\n"
 	for name, yaml := range map[string]string{
 		"as people write it":             addr,
 		"with a byte order mark":         "\ufeff" + addr,
 		"with carriage returns":          strings.ReplaceAll(addr, "\n", "\r\n"),
 		"with both":                      "\ufeff" + strings.ReplaceAll(addr, "\n", "\r\n"),
 		"without a last newline":         strings.TrimSuffix(addr, "\n"),
-		"as JSON":                        `{"http": {"addr": ":9000", "trusted_proxies": ["10.0.0.1", "::1"]}}`,
+		"as JSON":                        `{"http": {"addr": "localhost:9000", "trusted_proxies": ["10.0.0.1", "::1"]}}`,
 		"with comments and empty lines":  "# a comment\n\n---\n" + addr + "\n# and another\n...\n",
 		"with a section without members": addr + "log:\n  # level: debug\n",
-		"with anchors":                   "http: &http\n  addr: &addr :9000\n  trusted_proxies: &list [10.0.0.1, \"::1\"]\n",
+		"with anchors":                   "http: &http\n  addr: &addr localhost:9000\n  trusted_proxies: &list [10.0.0.1, \"::1\"]\n",
 	} {
 		t.Run("is read "+name, func(t *testing.T) {
 			want := Default()
-			want.HTTP.Addr, want.HTTP.TrustedProxies = ":9000", []string{"10.0.0.1", "::1"}
+			want.HTTP.Addr, want.HTTP.TrustedProxies = "localhost:9000", []string{"10.0.0.1", "::1"}
 			if loaded := mustLoad(t, folder(t, yaml), nil, nil); !reflect.DeepEqual(loaded.Config, want) {
 				t.Errorf("got %+v", loaded.Config)
 			}

@@ -99,16 +99,36 @@ func modes() rule {
 	return each(words, "none, or one or several of basic, api_key and jwt", 1, ofWords(AuthNone, AuthBasic, AuthAPIKey, AuthJWT))
 }
 
+// scopeNames are the scopes that models has.
+const scopeNames = "users:read, users:write, users:delete, users:bulk, admin"
+
 func scopes() rule {
-	return each(list, "a list of scopes", 0, ofWords("users:read", "users:write", "users:delete", "users:bulk", "admin"))
+	return each(list, "a list of scopes", 0, ofWords(strings.Split(scopeNames, ", ")...))
 }
 
-// origins allows a list of what browsers send as Origin (RFC 6454, section 6.1).
+// origins allows a list of what browsers send as Origin (RFC 6454, section 6.1), letter by letter.
 func origins() rule {
 	return each(list, "a list like https://app.example.com", 0, func(element string) *complaint {
+		const form = "write it like https://app.example.com or http://localhost:3000, in small letters and with nothing behind"
+		switch element {
+		case "*":
+			return &complaint{quote(element) + " would let every page that somebody opens use the service", "list the origins of the pages that may"}
+		case "null":
+			return &complaint{quote(element) + " is what any page can make a browser send", "serve the page from an origin, and list that"}
+		}
 		u, err := url.Parse(element)
 		if err != nil || u.Scheme != "https" && u.Scheme != "http" || !isHost(u.Hostname()) || u.Scheme+"://"+u.Host != element || strings.ToLower(element) != element {
-			return &complaint{quote(element) + " is not an origin", "write it like https://app.example.com or http://localhost:3000, with nothing behind"}
+			return &complaint{quote(element) + " is not an origin", form}
+		}
+		if addr, err := netip.ParseAddr(u.Hostname()); err == nil && (addr.Is4In6() || addr.String() != u.Hostname()) {
+			return &complaint{quote(element) + " is an address that browsers write in another way", "write " + addr.Unmap().String()}
+		}
+		port, err := strconv.ParseUint(u.Port(), 10, 16)
+		switch defaults := map[string]string{"https": "443", "http": "80"}; {
+		case u.Port() == defaults[u.Scheme]:
+			return &complaint{quote(element) + " has the port that browsers leave out", "write " + u.Scheme + "://" + u.Hostname()}
+		case strings.HasSuffix(u.Host, ":"), u.Port() != "" && (err != nil || port == 0 || u.Port()[0] == '0'):
+			return &complaint{quote(element) + " has no valid port", form}
 		}
 		return nil
 	})

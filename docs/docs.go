@@ -152,7 +152,7 @@ const docTemplate = `{
                             },
                             "Vary": {
                                 "type": "string",
-                                "description": "Always Accept"
+                                "description": "Always names Accept"
                             }
                         }
                     },
@@ -167,7 +167,7 @@ const docTemplate = `{
         },
         "/readyz": {
             "get": {
-                "description": "Passes while the service takes requests: neither while it starts or drains, nor without its store. The detail of the problem names the check that fails.",
+                "description": "Passes while the service takes requests: neither while it starts or drains, nor without its store, nor before it has the keys that tokens are checked with. The detail of the problem names the check that fails.",
                 "produces": [
                     "application/json"
                 ],
@@ -443,7 +443,19 @@ const docTemplate = `{
                             "$ref": "#/definitions/Problem"
                         }
                     }
-                }
+                },
+                "security": [
+                    {
+                        "BasicAuth": []
+                    },
+                    {
+                        "BearerAuth": []
+                    },
+                    {
+                        "ApiKeyAuth": []
+                    }
+                ],
+                "x-needs": "users:read"
             },
             "post": {
                 "description": "Stores a new user under the next id and answers with it. White space around name and address is removed first. With an Idempotency-Key it is safe to send the request again: a key belongs to one body, and is kept for a day unless the service is set otherwise.",
@@ -570,7 +582,19 @@ const docTemplate = `{
                             "$ref": "#/definitions/Problem"
                         }
                     }
-                }
+                },
+                "security": [
+                    {
+                        "BasicAuth": []
+                    },
+                    {
+                        "BearerAuth": []
+                    },
+                    {
+                        "ApiKeyAuth": []
+                    }
+                ],
+                "x-needs": "users:write"
             }
         },
         "/users/batch": {
@@ -721,7 +745,19 @@ const docTemplate = `{
                             "$ref": "#/definitions/Problem"
                         }
                     }
-                }
+                },
+                "security": [
+                    {
+                        "BasicAuth": []
+                    },
+                    {
+                        "BearerAuth": []
+                    },
+                    {
+                        "ApiKeyAuth": []
+                    }
+                ],
+                "x-needs": "users:bulk"
             }
         },
         "/users/by-email/{email}": {
@@ -809,7 +845,19 @@ const docTemplate = `{
                             "$ref": "#/definitions/Problem"
                         }
                     }
-                }
+                },
+                "security": [
+                    {
+                        "BasicAuth": []
+                    },
+                    {
+                        "BearerAuth": []
+                    },
+                    {
+                        "ApiKeyAuth": []
+                    }
+                ],
+                "x-needs": "users:read"
             }
         },
         "/users/{id}": {
@@ -904,7 +952,19 @@ const docTemplate = `{
                             "$ref": "#/definitions/Problem"
                         }
                     }
-                }
+                },
+                "security": [
+                    {
+                        "BasicAuth": []
+                    },
+                    {
+                        "BearerAuth": []
+                    },
+                    {
+                        "ApiKeyAuth": []
+                    }
+                ],
+                "x-needs": "users:read"
             },
             "put": {
                 "description": "Replaces everything that a client may set of the user: an absent age becomes null. A body that changes nothing leaves version and updated_at as they are. With If-Match nothing is lost that somebody else wrote meanwhile.",
@@ -1048,7 +1108,19 @@ const docTemplate = `{
                             "$ref": "#/definitions/Problem"
                         }
                     }
-                }
+                },
+                "security": [
+                    {
+                        "BasicAuth": []
+                    },
+                    {
+                        "BearerAuth": []
+                    },
+                    {
+                        "ApiKeyAuth": []
+                    }
+                ],
+                "x-needs": "users:write"
             },
             "delete": {
                 "description": "Removes the user for good. Its address is free at once; its id is never given again.",
@@ -1141,7 +1213,19 @@ const docTemplate = `{
                             "$ref": "#/definitions/Problem"
                         }
                     }
-                }
+                },
+                "security": [
+                    {
+                        "BasicAuth": []
+                    },
+                    {
+                        "BearerAuth": []
+                    },
+                    {
+                        "ApiKeyAuth": []
+                    }
+                ],
+                "x-needs": "users:delete"
             },
             "patch": {
                 "description": "Changes the members that the body gives and leaves the others (JSON Merge Patch, RFC 7396): null clears the age. A body that changes nothing leaves version and updated_at as they are. Plain application/json means the same.",
@@ -1292,7 +1376,19 @@ const docTemplate = `{
                             "$ref": "#/definitions/Problem"
                         }
                     }
-                }
+                },
+                "security": [
+                    {
+                        "BasicAuth": []
+                    },
+                    {
+                        "BearerAuth": []
+                    },
+                    {
+                        "ApiKeyAuth": []
+                    }
+                ],
+                "x-needs": "users:write"
             }
         }
     },
@@ -1868,6 +1964,23 @@ const docTemplate = `{
             }
         }
     },
+    "securityDefinitions": {
+        "ApiKeyAuth": {
+            "description": "An API key",
+            "type": "apiKey",
+            "name": "X-API-Key",
+            "in": "header"
+        },
+        "BasicAuth": {
+            "type": "basic"
+        },
+        "BearerAuth": {
+            "description": "An API key or a token: ` + "`" + `Bearer ` + "`" + ` and one of them",
+            "type": "apiKey",
+            "name": "Authorization",
+            "in": "header"
+        }
+    },
     "tags": [
         {
             "description": "The user records.",
@@ -1891,7 +2004,7 @@ var SwaggerInfo = &swag.Spec{
 	BasePath:         "/",
 	Schemes:          []string{},
 	Title:            "Users API",
-	Description:      "Creates, finds, lists, changes and deletes user records, one by one and in batches.\n\n**Paths.** Every path that starts with `/users` also stands under `/v1/users`: `/users` is the current version of the API, which is v1. Each answers with and without the slash at its end, and nothing is ever redirected. Where there is GET there is HEAD, which answers the same without a body. OPTIONS answers 204 with the methods of the path in `Allow`. Any other method is refused with 405 and the code `method_not_allowed`, and a path that is not described here with 404 and the code `route_not_found`.\n\n**Errors** are `application/problem+json` (RFC 9457). `code` is a stable word for programs, `type` is the path of a page that explains it, and `detail` is a sentence for a person. A request that is readable but not valid is 422, and `errors` lists every fault at once: `pointer` is a JSON Pointer into the body, `parameter` the name of a query or path parameter, `header` the name of a header field. Only what the HTTP server refuses before it knows the path is plain text, such as 431 for header fields past the limit.\n\n**Input is strict.** A body is one JSON object, declared as `application/json` (a change also as `application/merge-patch+json`); unknown members, unknown parameters and values of another type are refused, never guessed. Members that only the service sets are accepted and ignored, so that what was read can be put back.\n\n**Nothing is lost** when two change one user: send the `ETag` that you have read as `If-Match`, and a change that comes too late is refused with 412 and the `ETag` as it is now. **Nothing is done twice** when a request to create is sent again with its `Idempotency-Key`: it is answered as the first time, with `Idempotency-Replayed: true`.\n\n**Every answer** carries `X-Request-ID`: that of the request if it is 1 to 128 characters of `A-Z a-z 0-9 . _ -`, else a new one. It names the request in the log.",
+	Description:      "Creates, finds, lists, changes and deletes user records, one by one and in batches.\n\n**Paths.** Every path that starts with `/users` also stands under `/v1/users`: `/users` is the current version of the API, which is v1. Each answers with and without the slash at its end, and nothing is ever redirected. Where there is GET there is HEAD, which answers the same without a body. OPTIONS answers 204 with the methods of the path in `Allow`. Any other method is refused with 405 and the code `method_not_allowed`, and a path that is not described here with 404 and the code `route_not_found`.\n\n**Errors** are `application/problem+json` (RFC 9457). `code` is a stable word for programs, `type` is the path of a page that explains it, and `detail` is a sentence for a person. A request that is readable but not valid is 422, and `errors` lists every fault at once: `pointer` is a JSON Pointer into the body, `parameter` the name of a query or path parameter, `header` the name of a header field. Only what the HTTP server refuses before it knows the path is plain text, such as 431 for header fields past the limit.\n\n**Input is strict.** A body is one JSON object, declared as `application/json` (a change also as `application/merge-patch+json`); unknown members, unknown parameters and values of another type are refused, never guessed. Members that only the service sets are accepted and ignored, so that what was read can be put back.\n\n**Nothing is lost** when two change one user: send the `ETag` that you have read as `If-Match`, and a change that comes too late is refused with 412 and the `ETag` as it is now. **Nothing is done twice** when a request to create is sent again with its `Idempotency-Key`: it is answered as the first time, with `Idempotency-Replayed: true`.\n\n**Who may do what.** A service that asks its callers who they are takes a name and a password (Basic), an API key (`Authorization: Bearer uak_…` or `X-API-Key`) or a token of its issuer (`Authorization: Bearer`), whichever of them it is set up for; the others it refuses. It answers 401 and names the ways in `WWW-Authenticate`, whatever is wrong with what came, and 403 to credentials without the scope that the operation needs. Nobody is asked about the health of the service and its documents.\n\n**Every answer** carries `X-Request-ID`: that of the request if it is 1 to 128 characters of `A-Z a-z 0-9 . _ -`, else a new one. It names the request in the log.",
 	InfoInstanceName: "swagger",
 	SwaggerTemplate:  docTemplate,
 	LeftDelim:        "{{",

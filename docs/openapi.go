@@ -33,6 +33,8 @@ import (
 //	@description
 //	@description	**Nothing is lost** when two change one user: send the `ETag` that you have read as `If-Match`, and a change that comes too late is refused with 412 and the `ETag` as it is now. **Nothing is done twice** when a request to create is sent again with its `Idempotency-Key`: it is answered as the first time, with `Idempotency-Replayed: true`.
 //	@description
+//	@description	**Who may do what.** A service that asks its callers who they are takes a name and a password (Basic), an API key (`Authorization: Bearer uak_…` or `X-API-Key`) or a token of its issuer (`Authorization: Bearer`), whichever of them it is set up for; the others it refuses. It answers 401 and names the ways in `WWW-Authenticate`, whatever is wrong with what came, and 403 to credentials without the scope that the operation needs. Nobody is asked about the health of the service and its documents.
+//	@description
 //	@description	**Every answer** carries `X-Request-ID`: that of the request if it is 1 to 128 characters of `A-Z a-z 0-9 . _ -`, else a new one. It names the request in the log.
 //	@contact.name	The operator of this service
 //	@basePath		/
@@ -44,6 +46,15 @@ import (
 //	@tag.description	Probes for load balancers and orchestrators.
 //	@tag.name		documents
 //	@tag.description	Where to start, the description of the API, and what its errors mean.
+//	@securityDefinitions.basic	BasicAuth
+//	@securityDefinitions.apikey	BearerAuth
+//	@in							header
+//	@name						Authorization
+//	@description				An API key or a token: `Bearer ` and one of them
+//	@securityDefinitions.apikey	ApiKeyAuth
+//	@in							header
+//	@name						X-API-Key
+//	@description				An API key
 
 //go:embed openapi.json
 var openAPI string

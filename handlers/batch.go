@@ -70,11 +70,18 @@ type BatchResult struct {
 //	@Header			200,207			{string}	Idempotency-Replayed	"true when the answer is that of an earlier request"
 //	@Failure		400,401,403,404,408,409,412,413,415,422,428,429,500,503	{object}	problem.Problem	"The problem"
 //	@Header			409				{integer}	Retry-After				"After how many seconds to send the same request again, when it is still running"
+//	@Security		BasicAuth
+//	@Security		BearerAuth
+//	@Security		ApiKeyAuth
+//	@x-needs			"users:bulk"
 //	@Router			/users/batch [post]
 func (h *users) batch(c *gin.Context) error {
 	var batch models.Batch
 	key, keyErr := retryKeyOf(c)
 	if err := firstOf(c.ShouldBindWith(&batch, h.batchBody), keyErr); err != nil {
+		return err
+	}
+	if err := mayRun(c, &batch); err != nil {
 		return err
 	}
 	if err := h.charge(c, &batch); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"userapi/handlers/problem"
 	"userapi/middleware"
+	"userapi/middleware/auth"
 	"userapi/models"
 )
 
@@ -20,6 +21,7 @@ const pingBudget = 2 * time.Second
 type health struct {
 	store     Pinger
 	lifecycle *middleware.Lifecycle
+	auth      *auth.Authenticator // or nil
 }
 
 // Health is the answer of a probe that passes.
@@ -46,7 +48,7 @@ func (h *health) live(c *gin.Context) error {
 // ready says that requests are wanted here.
 //
 //	@Summary		Tell whether requests are wanted
-//	@Description	Passes while the service takes requests: neither while it starts or drains, nor without its store. The detail of the problem names the check that fails.
+//	@Description	Passes while the service takes requests: neither while it starts or drains, nor without its store, nor before it has the keys that tokens are checked with. The detail of the problem names the check that fails.
 //	@ID				getReadiness
 //	@Tags			health
 //	@Produce		json
@@ -67,6 +69,11 @@ func (h *health) ready(c *gin.Context) error {
 			return err
 		}
 		return notReady("store", err)
+	}
+	if h.auth != nil {
+		if err := h.auth.Ready(); err != nil {
+			return notReady("auth", err)
+		}
 	}
 	return h.live(c)
 }

@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"hash"
 	"io"
@@ -18,8 +19,8 @@ const maxKeyOctets = 255
 
 // retryKey is the idempotency key of a request whose body has still to be read.
 type retryKey struct {
-	// text is the key with its scope before it: the method and the route, without the version of the
-	// interface, because it is the same operation under either prefix.
+	// text is the key with its scope before it: the caller, the method and the route, without the version
+	// of the interface, because it is the same operation under either prefix.
 	text string
 	sum  hash.Hash
 }
@@ -39,11 +40,22 @@ func retryKeyOf(c *gin.Context) (*retryKey, error) {
 		})
 	}
 	route := strings.TrimSuffix(strings.TrimPrefix(c.FullPath(), "/v1"), "/")
-	key := &retryKey{text: c.Request.Method + " " + route + " " + text, sum: sha256.New()}
+	key := &retryKey{text: caller(c) + c.Request.Method + " " + route + " " + text, sum: sha256.New()}
 	if c.Request.Body != nil {
 		c.Request.Body = &summedBody{c.Request.Body, key.sum}
 	}
 	return key, nil
+}
+
+// caller returns what tells the keys of one caller from those of others, and is as short whatever the
+// caller is called: nothing for whoever was not asked, else a hash with a space behind it.
+func caller(c *gin.Context) string {
+	principal := models.PrincipalOf(c.Request.Context())
+	if principal.Method == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(principal.Method + " " + principal.Name))
+	return base64.RawURLEncoding.EncodeToString(sum[:18]) + " "
 }
 
 // parseKey returns the key in the value of a header field: a string in quotes (RFC 8941, section

@@ -17,7 +17,9 @@ import (
 
 	"userapi/handlers/problem"
 	"userapi/middleware"
+	"userapi/middleware/auth"
 	"userapi/middleware/limit"
+	"userapi/middleware/metrics"
 	"userapi/models"
 )
 
@@ -49,6 +51,19 @@ type Deps struct {
 	CursorKey []byte
 	// Documents says whether the API description and its UI are served.
 	Documents bool
+	// Compression says whether answers are compressed for those who ask for it.
+	Compression bool
+	// Origins are those whose pages may use the API from a browser, for CORSMaxAge without asking again.
+	Origins    []string
+	CORSMaxAge time.Duration
+	// HSTS is how long browsers that came over TLS keep to it; 0 is for not at all.
+	HSTS time.Duration
+	// Metrics counts requests; nil does not.
+	Metrics *metrics.Metrics
+	// MetricsPage says whether the metrics are served here too.
+	MetricsPage bool
+	// Auth knows who may send requests about users; if nil, everybody may.
+	Auth *auth.Authenticator
 }
 
 // Pinger is what readiness needs of the store.
@@ -95,7 +110,7 @@ func New(deps Deps) (http.Handler, error) {
 		cursors:        cursors,
 		requireIfMatch: deps.RequireIfMatch,
 	}
-	health := &health{store: deps.Store, lifecycle: deps.Lifecycle}
+	health := &health{store: deps.Store, lifecycle: deps.Lifecycle, auth: deps.Auth}
 
 	engine, err := newEngine(&deps)
 	if err != nil {
@@ -104,7 +119,7 @@ func New(deps Deps) (http.Handler, error) {
 	// Every path below also answers HEAD where it has GET, and OPTIONS; those of users also stand
 	// under /v1 and with and without a slash at the end.
 	for _, prefix := range []string{"", "/v1"} {
-		deps.register(engine.Group(prefix, aboutUsers, deps.Flight.Step(problem.ErrOverloaded, problem.Write)), []route{
+		register(&deps, engine.Group(prefix, aboutUsers, deps.Flight.Step(problem.ErrOverloaded, problem.Write)), []route{
 			{http.MethodPost, "/users/", models.ScopeWrite, middleware.BudgetWrites, users.create},
 			{http.MethodGet, "/users/", models.ScopeRead, middleware.BudgetReads, users.list},
 			{http.MethodPost, "/users/batch/", models.ScopeBulk, middleware.BudgetBulk, users.batch},
@@ -115,7 +130,7 @@ func New(deps Deps) (http.Handler, error) {
 			{http.MethodDelete, "/users/:id/", models.ScopeDelete, middleware.BudgetWrites, users.delete},
 		})
 	}
-	deps.register(&engine.RouterGroup, []route{
+	register(&deps, &engine.RouterGroup, []route{
 		open("/", index(deps.Documents)),
 		open("/health", health.live),
 		open("/livez", health.live),
@@ -123,9 +138,27 @@ func New(deps Deps) (http.Handler, error) {
 		open("/problems/:code", problem.Page(deps.Documents)),
 	})
 	if deps.Documents {
-		deps.register(engine.Group("", protectDocuments), documents())
+		register(&deps, engine.Group("", protectDocuments), documents(deps.Compression))
+	}
+	if deps.MetricsPage {
+		register(&deps, &engine.RouterGroup, []route{
+			{http.MethodGet, "/metrics", models.ScopeAdmin, middleware.BudgetNone, metricsPage(deps.Metrics)},
+		})
+	}
+	if deps.Compression {
+		return middleware.Compress(engine)
 	}
 	return engine, nil
+}
+
+// metricsPage answers a scrape. The page is the operator's and not described.
+func metricsPage(counted *metrics.Metrics) func(*gin.Context) error {
+	page := counted.Handler()
+	return func(c *gin.Context) error {
+		c.Header("Cache-Control", "no-store")
+		page.ServeHTTP(c.Writer, c.Request)
+		return nil
+	}
 }
 
 // newEngine returns a gin engine that redirects nothing, with the middleware in the order that
@@ -139,17 +172,27 @@ func newEngine(deps *Deps) (*gin.Engine, error) {
 	if err := engine.SetTrustedProxies(deps.TrustedProxies); err != nil {
 		return nil, err
 	}
-	engine.Use(middleware.RequestID())
+	engine.Use(middleware.RequestID(), middleware.Protect(deps.HSTS))
 	if deps.Tracing != nil {
 		engine.Use(middleware.Trace(deps.Tracing))
 	}
+	engine.Use(middleware.AccessLog(deps.Log, deps.Now))
+	if deps.Metrics != nil {
+		engine.Use(deps.Metrics.Requests())
+	}
 	engine.Use(
-		middleware.AccessLog(deps.Log, deps.Now),
 		middleware.Recover(problem.Write),
 		middleware.Drain(deps.Lifecycle),
 		middleware.Framing(),
-		problem.Handle(wholePath),
 	)
+	if len(deps.Origins) > 0 {
+		crossOrigin, err := middleware.CrossOrigin(deps.Origins, deps.CORSMaxAge)
+		if err != nil {
+			return nil, err
+		}
+		engine.Use(crossOrigin)
+	}
+	engine.Use(problem.Handle(wholePath))
 	engine.NoRoute(problem.Handle(noRoute))
 	engine.NoMethod(problem.Handle(allowed))
 	return engine, nil
@@ -179,8 +222,9 @@ func noRoute(c *gin.Context) error {
 }
 
 // register adds routes to a group: a path that ends in a slash without it too, and HEAD beside GET.
-func (d *Deps) register(group *gin.RouterGroup, routes []route) {
+func register(deps *Deps, group *gin.RouterGroup, routes []route) {
 	for _, r := range routes {
+		steps := deps.steps(&r)
 		paths := []string{r.path}
 		if short := strings.TrimSuffix(r.path, "/"); short != r.path && short != "" {
 			paths = append(paths, short)
@@ -191,8 +235,28 @@ func (d *Deps) register(group *gin.RouterGroup, routes []route) {
 		}
 		for _, path := range paths {
 			for _, method := range methods {
-				group.Handle(method, path, append(d.guards(r), problem.Handle(r.handler))...)
+				group.Handle(method, path, steps...)
 			}
 		}
 	}
+}
+
+// steps returns what happens to a request for a route, its handler at the end.
+func (d *Deps) steps(r *route) []gin.HandlerFunc {
+	var steps []gin.HandlerFunc
+	guard := guard{authenticator: d.Auth, log: d.Log}
+	limited := r.budget != middleware.BudgetNone
+	if step := guard.step(r.needs); step != nil {
+		if limited {
+			steps = append(steps, d.Limits.Door(r.budget, refuse))
+		}
+		steps = append(steps, step)
+	}
+	if limited {
+		steps = append(steps, d.Limits.Step(r.budget, refuse))
+	}
+	if permit := guard.permit(r.needs); permit != nil {
+		steps = append(steps, permit)
+	}
+	return append(steps, problem.Handle(r.handler))
 }

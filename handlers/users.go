@@ -82,6 +82,10 @@ type UserPatch struct {
 //	@Header			201				{string}	Idempotency-Replayed	"true when the answer is that of an earlier request"
 //	@Failure		400,401,403,408,409,413,415,422,429,500,503	{object}	problem.Problem	"The problem"
 //	@Header			409				{integer}	Retry-After				"After how many seconds to send the same request again, when it is still running"
+//	@Security		BasicAuth
+//	@Security		BearerAuth
+//	@Security		ApiKeyAuth
+//	@x-needs			"users:write"
 //	@Router			/users/ [post]
 func (h *users) create(c *gin.Context) error {
 	var input models.UserInput
@@ -129,6 +133,10 @@ func (h *users) createOnce(c *gin.Context, key *retryKey, input models.UserInput
 //	@Success		304				"The user is still of a version that If-None-Match names"
 //	@Header			200,304			{string}	ETag		"The version of the user, quoted"
 //	@Failure		401,403,404,422,429,500,503	{object}	problem.Problem	"The problem"
+//	@Security		BasicAuth
+//	@Security		BearerAuth
+//	@Security		ApiKeyAuth
+//	@x-needs			"users:read"
 //	@Router			/users/{id} [get]
 func (h *users) get(c *gin.Context) error {
 	id, err := pathID(c.Param("id"))
@@ -157,6 +165,10 @@ func (h *users) get(c *gin.Context) error {
 //	@Success		304				"The user is still of a version that If-None-Match names"
 //	@Header			200,304			{string}	ETag		"The version of the user, quoted"
 //	@Failure		401,403,404,429,500,503	{object}	problem.Problem	"The problem"
+//	@Security		BasicAuth
+//	@Security		BearerAuth
+//	@Security		ApiKeyAuth
+//	@x-needs			"users:read"
 //	@Router			/users/by-email/{email} [get]
 func (h *users) byEmail(c *gin.Context) error {
 	address := strings.TrimSuffix(c.Param("email")[1:], "/")
@@ -206,6 +218,10 @@ var errNobodyHasAddress = &models.Error{
 //	@Header			200				{string}	Link			"The first, next and previous page (RFC 8288), as far as there is one"
 //	@Header			200				{integer}	X-Total-Count	"The total once more; there when include_total asks for it"
 //	@Failure		401,403,422,429,500,503		{object}	problem.Problem	"The problem"
+//	@Security		BasicAuth
+//	@Security		BearerAuth
+//	@Security		ApiKeyAuth
+//	@x-needs			"users:read"
 //	@Router			/users/ [get]
 func (h *users) list(c *gin.Context) error {
 	var asked parameters
@@ -238,6 +254,10 @@ func (h *users) list(c *gin.Context) error {
 //	@Header			200			{string}	ETag				"The version of the user, quoted"
 //	@Failure		400,401,403,404,408,409,412,413,415,422,428,429,500,503	{object}	problem.Problem	"The problem"
 //	@Header			412			{string}	ETag				"The version of the user as it is now, quoted"
+//	@Security		BasicAuth
+//	@Security		BearerAuth
+//	@Security		ApiKeyAuth
+//	@x-needs			"users:write"
 //	@Router			/users/{id} [put]
 func (h *users) update(c *gin.Context) error {
 	var input models.UserInput
@@ -270,6 +290,10 @@ func (h *users) update(c *gin.Context) error {
 //	@Failure		400,401,403,404,408,409,412,413,415,422,428,429,500,503	{object}	problem.Problem	"The problem"
 //	@Header			412			{string}	ETag			"The version of the user as it is now, quoted"
 //	@Header			415			{string}	Accept-Patch	"The media types that a change can have"
+//	@Security		BasicAuth
+//	@Security		BearerAuth
+//	@Security		ApiKeyAuth
+//	@x-needs			"users:write"
 //	@Router			/users/{id} [patch]
 func (h *users) patch(c *gin.Context) error {
 	var patch models.UserPatch
@@ -301,6 +325,10 @@ func (h *users) patch(c *gin.Context) error {
 //	@Success		204	"The user is gone"
 //	@Failure		401,403,404,412,422,428,429,500,503	{object}	problem.Problem	"The problem"
 //	@Header			412			{string}	ETag	"The version of the user as it is now, quoted"
+//	@Security		BasicAuth
+//	@Security		BearerAuth
+//	@Security		ApiKeyAuth
+//	@x-needs			"users:delete"
 //	@Router			/users/{id} [delete]
 func (h *users) delete(c *gin.Context) error {
 	id, idErr := pathID(c.Param("id"))

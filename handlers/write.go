@@ -10,6 +10,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"userapi/handlers/problem"
+	"userapi/middleware"
 	"userapi/models"
 )
 
@@ -21,6 +22,8 @@ var (
 	jsonType     = []string{"application/json; charset=utf-8"}
 	cachePolicy  = []string{"private, no-cache"}
 	varyOnCaller = []string{"Authorization, Accept-Encoding"}
+	varyOnKey    = []string{"Authorization, X-API-Key, Accept-Encoding"} // where callers are asked who they are
+	varyOnOrigin = []string{"Authorization, Accept-Encoding, Origin"}    // the same where pages of other origins are let in
 	patchTypes   = []string{"application/merge-patch+json, application/json"}
 )
 
@@ -62,6 +65,10 @@ func aboutUsers(c *gin.Context) {
 func sayPrivate(c *gin.Context) {
 	header := c.Writer.Header()
 	header["Cache-Control"] = cachePolicy
+	if middleware.VariesByOrigin(header) {
+		header["Vary"] = varyOnOrigin
+		return
+	}
 	header["Vary"] = varyOnCaller
 }
 

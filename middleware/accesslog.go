@@ -1,6 +1,8 @@
 package middleware
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"net/http"
 	"strings"
@@ -12,11 +14,14 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"userapi/models"
 )
 
 // AccessLog writes one line for every request when it is done: at error level with the cause for a
 // 5xx, at info level for the rest. The line holds the route's template and never the path, the
-// query, a body or an e-mail address. duration_us is in microseconds.
+// query, a body or an e-mail address; the name of who asks if that is known, as actor says it.
+// duration_us is in microseconds.
 //
 // While the logger is at debug level the line also has the header fields of both sides and the size
 // of the request body. Fields that hold secrets are masked.
@@ -76,6 +81,9 @@ func (l *accessLines) write(c *gin.Context, end time.Time, took time.Duration) {
 		zap.String("client", client(c)),
 		zap.String("request_id", c.Writer.Header()[requestIDKey][0]),
 	)
+	if principal := models.PrincipalOf(c.Request.Context()); principal.Method != "" {
+		fields = append(fields, zap.String("actor", actor(principal.Name)))
+	}
 	if span := trace.SpanContextFromContext(c.Request.Context()); span.IsSampled() {
 		fields = append(fields, zap.String("trace_id", span.TraceID().String()), zap.String("span_id", span.SpanID().String()))
 	} else if id, ok := traceID(c.Request.Header); ok {
@@ -159,6 +167,16 @@ func maskHeaders(header http.Header) map[string]string {
 		}
 	}
 	return shown
+}
+
+// actor returns the name of who asks as a line may show it. An address is personal: it is told apart from
+// others by a part of its SHA-256.
+func actor(name string) string {
+	if strings.ContainsRune(name, '@') {
+		sum := sha256.Sum256([]byte(name))
+		return "sha256:" + hex.EncodeToString(sum[:8])
+	}
+	return name
 }
 
 // client returns the address of the client behind trusted proxies. Without a header that names

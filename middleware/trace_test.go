@@ -239,6 +239,9 @@ func TestTrace_parent(t *testing.T) {
 			if parent := span.Parent(); c.parent == "none" && (parent.IsValid() || id == sentTrace) || c.parent != "none" && (parent.SpanID().String() != c.parent || id != sentTrace || !parent.IsRemote()) {
 				t.Errorf("trace %s, parent %v", id, parent)
 			}
+			if flags := span.SpanContext().TraceFlags(); c.says == "flags that nobody knows are no matter" && flags != trace.FlagsSampled|trace.FlagsRandom {
+				t.Errorf("flags %v", flags)
+			}
 			if got := span.SpanContext().TraceState().String(); got != c.state {
 				t.Errorf("tracestate %q", got)
 			}

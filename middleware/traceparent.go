@@ -26,7 +26,7 @@ func traceID(header http.Header) (string, bool) {
 }
 
 // parentOf returns the span that the request's header names as its parent; an invalid one when it names
-// none. Of the flags only that counts which says whether the parent is sampled.
+// none. Of the flags only those count that the standard knows.
 func parentOf(header http.Header) trace.SpanContext {
 	value, ok := traceparent(header)
 	if !ok {
@@ -37,7 +37,7 @@ func parentOf(header http.Header) trace.SpanContext {
 	_, _ = hex.Decode(config.TraceID[:], []byte(value[3:35])) // traceparent has seen the digits
 	_, _ = hex.Decode(config.SpanID[:], []byte(value[36:52]))
 	_, _ = hex.Decode(flags[:], []byte(value[53:55]))
-	config.TraceFlags = trace.TraceFlags(flags[0]) & trace.FlagsSampled
+	config.TraceFlags = trace.TraceFlags(flags[0]) & (trace.FlagsSampled | trace.FlagsRandom)
 	return trace.NewSpanContext(config)
 }
 

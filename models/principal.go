@@ -59,6 +59,11 @@ type Principal struct {
 	Scopes Scopes
 }
 
+// anonymous is whoever was not asked.
+//
+//nolint:gochecknoglobals // never written
+var anonymous = &Principal{Scopes: ScopesOfUsers}
+
 // principalKey is where a context has its principal.
 type principalKey struct{}
 
@@ -75,8 +80,3 @@ func PrincipalOf(ctx context.Context) *Principal {
 	}
 	return anonymous
 }
-
-// anonymous is nobody known.
-//
-//nolint:gochecknoglobals // never written
-var anonymous = &Principal{Scopes: ScopesOfUsers}

@@ -18,6 +18,8 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
+	"userapi/middleware/auth"
+	"userapi/models"
 	"userapi/tests/testkit"
 )
 
@@ -154,4 +156,71 @@ func TestSwaggerUI(t *testing.T) {
 		}
 		seen.judge(t, service.URL)
 	})
+}
+
+// TestSwaggerUI_Authorize has a person say who they are by the button of the page, in each of the ways
+// that the document describes.
+func TestSwaggerUI_Authorize(t *testing.T) {
+	t.Run("a password, a key in either field and a token are sent with what is tried out", func(t *testing.T) {
+		ctx, seen := browser(t)
+		d, i := newDoor(t), newIssuer(t)
+		d.key(t, "reporting", models.ScopeRead)
+		service := d.open(t, auth.Options{Users: usersOf(t, adaOfBasic), Tokens: i.tokens()}, testkit.Options{})
+		f := &forger{i, claimsAt(d.Now())}
+		const list = "#operations-users-listUsers"
+		if err := chromedp.Run(ctx, network.Enable(), log.Enable(), chromedp.Navigate(service.URL+"/swagger"),
+			chromedp.WaitVisible(list), chromedp.Click(list+" .opblock-summary-control"), chromedp.Click(list+" .try-out__btn")); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct {
+			name, actor string
+			fields      [][2]string
+		}{
+			{"basic", "ada", [][2]string{{"#auth-basic-username", "ada"}, {"#auth-basic-password", "correct horse"}}},
+			{"bearer-key", "reporting", [][2]string{{"#auth-bearer-value", d.keys["reporting"]}}},
+			{"bearer-token", "auth0|ada", [][2]string{{"#auth-bearer-value", f.by(nil)}}},
+			{"api-key", "reporting", [][2]string{{"#api_key_value", d.keys["reporting"]}}},
+		} {
+			asked := len(requestsOfList(t, service))
+			var picture []byte
+			if err := chromedp.Run(ctx, authorize(c.fields, &picture), chromedp.Click(list+" .execute")); err != nil {
+				t.Fatalf("%s: %v", c.name, err)
+			}
+			keep(t, "authorize-"+c.name+".png", picture)
+			testkit.Eventually(t, "the request by "+c.name, func() bool { return len(requestsOfList(t, service)) > asked })
+			if last := requestsOfList(t, service)[asked]; last.Text("actor") != c.actor || last.Number("status") != 200 {
+				t.Errorf("%s: %v", c.name, last)
+			}
+		}
+		// The page looks for a part of its dialog that this edition of it does not have.
+		seen.complaints = slices.DeleteFunc(seen.complaints, func(said string) bool { return strings.Contains(said, "Could not find component:") })
+		seen.judge(t, service.URL)
+	})
+}
+
+// requestsOfList returns the lines of the requests for the list of users.
+func requestsOfList(t *testing.T, service *testkit.Service) []testkit.Entry {
+	t.Helper()
+	return slices.DeleteFunc(service.Log.Entries(t), func(e testkit.Entry) bool { return e.Text("route") != "/users/" })
+}
+
+// authorize fills in the dialog behind the Authorize button, after whoever was in has logged out, takes a
+// picture of it, and closes it.
+func authorize(fields [][2]string, picture *[]byte) chromedp.Action {
+	const out = `[...document.querySelectorAll(".dialog-ux button")].filter(b => b.textContent === "Logout")`
+	steps := chromedp.Tasks{
+		chromedp.Click(".auth-wrapper .btn.authorize"),
+		chromedp.WaitVisible(".dialog-ux .modal-ux-content"),
+		chromedp.Evaluate(out+`.forEach(b => b.click())`, nil),
+	}
+	for _, field := range fields {
+		steps = append(steps, chromedp.WaitVisible(".dialog-ux "+field[0]), chromedp.SendKeys(".dialog-ux "+field[0], field[1]))
+	}
+	last := fields[len(fields)-1][0]
+	return append(steps,
+		chromedp.Evaluate(`document.querySelector(".dialog-ux `+last+`").closest("form").querySelector("button.authorize").click()`, nil),
+		chromedp.Poll(out+`.length === 1`, nil),
+		chromedp.CaptureScreenshot(picture),
+		chromedp.Click(".dialog-ux .close-modal"),
+		chromedp.WaitNotPresent(".dialog-ux"))
 }

@@ -318,7 +318,7 @@ func TestContract_3_ProblemPages(t *testing.T) {
 			if string(page["code"]) != quoted(problem.Code) || string(page["title"]) != quoted(problem.Title) || !strings.Contains(statuses, fmt.Sprint(problem.Status)) {
 				t.Errorf("the page says %s of %+v", page, problem)
 			}
-			html := svc.Get(t, problem.Type, "Accept: text/html").Want(http.StatusOK).WantHeader("Content-Type", "text/html; charset=utf-8").WantHeader("Vary", "Accept")
+			html := svc.Get(t, problem.Type, "Accept: text/html").Want(http.StatusOK).WantHeader("Content-Type", "text/html; charset=utf-8").WantHeader("Vary", "Accept, Accept-Encoding")
 			if !strings.Contains(string(html.Body), problem.Title) {
 				t.Errorf("the page has not the title: %s", html.Body)
 			}

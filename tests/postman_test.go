@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"userapi/middleware/auth"
+	"userapi/models"
 	"userapi/tests/testkit"
 )
 
@@ -157,21 +159,29 @@ func TestPostman_UseCases(t *testing.T) {
 	}
 }
 
-// newman runs the collection twice over a service, and returns what it says and the report that it
-// wrote. Only where TEST_REQUIRE_SERVICES=1 says so is it fetched from the npm registry; elsewhere the
+// newman runs the collection once for each set of variables, and returns what it says and the report that
+// it wrote. Only where TEST_REQUIRE_SERVICES=1 says so is it fetched from the npm registry; elsewhere the
 // test is skipped unless it is in npm's cache.
-func newman(t *testing.T, baseURL string) (output []byte, report string) {
+func newman(t *testing.T, variables ...map[string]string) (output []byte, report string) {
 	t.Helper()
 	npx, consent := program(t, "npx"), []string{"--no", "--offline"}
 	required := os.Getenv("TEST_REQUIRE_SERVICES") == "1"
 	if required {
 		consent = []string{"--yes"}
 	}
+	data := filepath.Join(t.TempDir(), "data.json")
+	text, err := json.Marshal(variables)
+	if err == nil {
+		err = os.WriteFile(data, text, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	report = filepath.Join(t.TempDir(), "report.json")
 	command := exec.CommandContext(t.Context(), npx, append(consent, "newman@6.2.2", "run", collectionFile,
-		"--env-var", "baseUrl="+baseURL, "--iteration-count", "2",
+		"--iteration-data", data,
 		"--reporters", "cli,json", "--reporter-json-export", report)...)
-	output, err := command.CombinedOutput()
+	output, err = command.CombinedOutput()
 	if _, unwritten := os.Stat(report); unwritten != nil {
 		if required {
 			t.Fatalf("newman does not start: %v\n%s", err, output)
@@ -182,15 +192,20 @@ func newman(t *testing.T, baseURL string) (output []byte, report string) {
 }
 
 func TestPostman_Run(t *testing.T) {
-	t.Run("newman finds every assertion true, twice over one service", func(t *testing.T) {
+	t.Run("newman finds every assertion true where nobody is asked who they are, and again by a key where everybody is", func(t *testing.T) {
 		service := testkit.New(t, testkit.Options{})
-		output, report := newman(t, service.URL)
+		d := newDoor(t)
+		d.key(t, "postman", models.ScopesOfUsers)
+		guarded := d.open(t, auth.Options{}, testkit.Options{})
+		output, report := newman(t, map[string]string{"baseUrl": service.URL}, map[string]string{"baseUrl": guarded.URL, "apiKey": d.keys["postman"]})
 		asserted, failed := assertions(t, report)
 		if asserted < 2*3*len(collection(t)) || failed != 0 {
 			t.Errorf("%d assertions, %d failed\n%s", asserted, failed, output)
 		}
-		if page := service.Get(t, "/users/").Want(200).Page(); len(page.Items) > 0 {
-			t.Errorf("the collection left %d users behind", len(page.Items))
+		for _, page := range []testkit.Page{service.Get(t, "/users/").Want(200).Page(), guarded.Get(t, "/users/", bearer(d.keys["postman"])).Want(200).Page()} {
+			if len(page.Items) > 0 {
+				t.Errorf("the collection left %d users behind", len(page.Items))
+			}
 		}
 	})
 }

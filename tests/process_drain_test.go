@@ -2,6 +2,8 @@ package tests
 
 import (
 	"bufio"
+	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -26,6 +28,7 @@ type loss struct {
 // go home when the service refuses one.
 type herd struct {
 	addr     string
+	secure   *tls.Config // nil without TLS
 	answered atomic.Int64
 	closing  atomic.Int64 // answers with Connection: close
 
@@ -39,6 +42,13 @@ func (h *herd) graze(n int) {
 		conn, err := net.DialTimeout("tcp", h.addr, 5*time.Second)
 		if err != nil {
 			return
+		}
+		if h.secure != nil {
+			conn = tls.Client(conn, h.secure)
+			if conn.(*tls.Conn).Handshake() != nil {
+				_ = conn.Close()
+				continue // nothing was sent
+			}
 		}
 		h.use(conn, n, &serial)
 		_ = conn.Close()
@@ -106,6 +116,61 @@ func TestProcess_DrainLosesNothing(t *testing.T) {
 			t.Error("no answer said Connection: close")
 		}
 		t.Logf("round %d: %d answered, %d of them with Connection: close, %d lost", round, h.answered.Load(), h.closing.Load(), len(h.losses))
+	}
+}
+
+// TestProcess_DrainLosesNothing_TLS does the same over TLS, where the service cannot see what its
+// connections say: half of the load is HTTP/1.1, half HTTP/2.
+func TestProcess_DrainLosesNothing_TLS(t *testing.T) {
+	authority := testkit.NewAuthority(t)
+	certFile, keyFile := authority.Issue(t, t.TempDir(), 1)
+	for round, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		p := testkit.Start{Trust: authority.Pool, Args: []string{
+			"--set", "shutdown.drain=300ms", "--set", "tls.cert_file=" + certFile, "--set", "tls.key_file=" + keyFile,
+		}}.Binary(t)
+		p.Create(t, ada)
+		client := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{ForceAttemptHTTP2: true, DialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			dialer := &tls.Dialer{Config: &tls.Config{RootCAs: authority.Pool, NextProtos: []string{"h2"}}}
+			conn, err := dialer.DialContext(ctx, network, addr)
+			if err != nil {
+				err = errors.Join(errNotBegun, err)
+			}
+			return conn, err
+		}}}
+		var streams sync.WaitGroup
+		for range 8 {
+			streams.Go(func() { graze2(t, client, p.URL) })
+		}
+		h := &herd{secure: &tls.Config{RootCAs: authority.Pool, ServerName: "localhost"}}
+		h.run(t, p, 16, signal)
+		streams.Wait()
+		client.CloseIdleConnections()
+		if len(h.losses) > 0 {
+			t.Errorf("round %d, %v: %d requests were sent and not answered; the first (on a new connection: %v): %v", round, signal, len(h.losses), h.losses[0].fresh, h.losses[0].err)
+		}
+		t.Logf("round %d: %d answered over HTTP/1.1", round, h.answered.Load())
+	}
+}
+
+// errNotBegun says that a handshake failed, before anything was sent.
+var errNotBegun = errors.New("no connection")
+
+// graze2 sends requests by a client that speaks HTTP/2 until the service takes no connection any more.
+func graze2(t *testing.T, client *http.Client, url string) {
+	for {
+		answer, err := client.Get(url + "/users/1")
+		switch {
+		case errors.Is(err, syscall.ECONNREFUSED):
+			return
+		case errors.Is(err, errNotBegun):
+			continue
+		}
+		if err != nil || answer.ProtoMajor != 2 {
+			t.Errorf("%v, %v", answer, err)
+			return
+		}
+		_, _ = io.Copy(io.Discard, answer.Body)
+		_ = answer.Body.Close()
 	}
 }
 

@@ -145,7 +145,7 @@ func TestProcess_Start(t *testing.T) {
 	})
 	t.Run("an address that is not of this machine is exit 1 and one line", func(t *testing.T) {
 		t.Parallel()
-		code, _, stderr := testkit.Start{Args: []string{"--addr", "192.0.2.1:8080"}}.Run(t)
+		code, _, stderr := testkit.Start{Args: []string{"--addr", "192.0.2.1:8080", "--set", "auth.allow_anonymous=true"}}.Run(t)
 		if code != 1 || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "--addr") {
 			t.Errorf("exit %d: %q", code, stderr)
 		}
@@ -153,9 +153,9 @@ func TestProcess_Start(t *testing.T) {
 	t.Run("an address that others can reach is warned of", func(t *testing.T) {
 		t.Parallel()
 		unguarded := func(entry testkit.Entry) bool {
-			return entry.Text("level") == "warn" && strings.Contains(entry.Text("msg"), "no authentication")
+			return entry.Text("level") == "warn" && strings.Contains(entry.Text("msg"), "nobody is asked who they are")
 		}
-		open := testkit.Start{Args: []string{"--addr", "0.0.0.0:0"}}.Binary(t)
+		open := testkit.Start{Args: []string{"--addr", "0.0.0.0:0", "--set", "auth.allow_anonymous=true"}}.Binary(t)
 		open.Log.Await(t, "the warning", unguarded)
 		closed := testkit.Start{}.Binary(t)
 		closed.Signal(t, syscall.SIGINT)

@@ -194,6 +194,10 @@ func (b box) serves(t *testing.T) {
 	free.Close()
 	// SQLite in the volume, by a relative path: the folder belongs to the user, and nothing else does.
 	env := []string{"USERAPI_HTTP_ADDR=" + addr, "USERAPI_SHUTDOWN_DRAIN=0s", "USERAPI_STORAGE_ENGINE=sqlite", "USERAPI_STORAGE_DSN=users.db"}
+	if said, err := b.command(t.Context(), env).CombinedOutput(); err == nil || !strings.Contains(string(said), "auth.allow_anonymous") {
+		t.Errorf("it lets everybody in who can connect: %v: %s", err, said)
+	}
+	env = append(env, "USERAPI_AUTH_ALLOW_ANONYMOUS=true")
 	var log bytes.Buffer
 	service := b.command(t.Context(), env)
 	service.Stdout, service.Stderr = &log, &log
@@ -257,7 +261,7 @@ func (b box) takesSettings(t *testing.T) {
 		if err := os.MkdirAll(filepath.Join(b.root, "run/secrets"), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		for file, sample := range map[string]string{"storage_dsn": env["USERAPI_STORAGE_ENGINE"] + "_dsn", "cache_redis": "redis_url"} {
+		for file, sample := range map[string]string{"storage_dsn": env["USERAPI_STORAGE_ENGINE"] + "_dsn", "cache_redis": "redis_url", "api_keys": "api_keys"} {
 			if err := os.WriteFile(filepath.Join(b.root, "run/secrets", file), read(t, secrets, sample), 0o444); err != nil {
 				t.Fatal(err)
 			}
@@ -265,6 +269,9 @@ func (b box) takesSettings(t *testing.T) {
 		var list []string
 		for variable, value := range env {
 			list = append(list, variable+"="+value)
+		}
+		if name == "Job" {
+			list = append(list, "USERAPI_HTTP_ADDR=127.0.0.1:0") // it serves nobody
 		}
 		command := b.command(t.Context(), list, "--print-config")
 		var stderr bytes.Buffer

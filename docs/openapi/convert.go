@@ -29,7 +29,7 @@ func convert(swagger []byte) (*openapi3.T, error) {
 	addServers(doc)
 	for path, item := range doc.Paths.Map() {
 		for _, operation := range item.Operations() {
-			operation.Security = &openapi3.SecurityRequirements{} // nothing asks for credentials yet
+			refineSecurity(operation)
 			for _, parameter := range operation.Parameters {
 				refineSchema(parameter.Value.Schema)
 			}
@@ -41,10 +41,35 @@ func convert(swagger []byte) (*openapi3.T, error) {
 		}
 	}
 	doc.Components.Headers = sharedHeaders()
+	refineSchemes(doc)
 	for _, schema := range doc.Components.Schemas {
 		refineSchema(schema)
 	}
 	return doc, nil
+}
+
+// refineSecurity lets nobody be asked of operations that everybody may ask. For the others credentials of
+// any kind will do, and none where the service is set up to ask nobody.
+func refineSecurity(operation *openapi3.Operation) {
+	ways := openapi3.SecurityRequirements{}
+	if operation.Security != nil && len(*operation.Security) > 0 {
+		ways = append(ways, openapi3.SecurityRequirement{})
+		ways = append(ways, *operation.Security...)
+	}
+	operation.Security = &ways
+	if needs, ok := operation.Extensions["x-needs"].(string); ok {
+		operation.Description += " Needs the scope `" + needs + "`, where callers are asked who they are."
+	}
+}
+
+// refineSchemes says of the schemes what Swagger 2.0 has no words for.
+func refineSchemes(doc *openapi3.T) {
+	const of = "What somebody is let in by, where the service is set up for it: "
+	schemes := doc.Components.SecuritySchemes
+	schemes["BasicAuth"].Value.Description = of + "a name and a password."
+	schemes["BearerAuth"].Value = openapi3.NewSecurityScheme().WithType("http").WithScheme("bearer").
+		WithDescription(of + "an API key that begins with `uak_`, or a token (JWT) of the issuer that the service believes.")
+	schemes["ApiKeyAuth"].Value.Description = of + "an API key that begins with `uak_`."
 }
 
 // spreadAliases gives an operation the further paths that its `x-also` annotation names, each with
@@ -152,10 +177,11 @@ func sharedHeaders() openapi3.Headers {
 		return ref
 	}
 	return openapi3.Headers{
-		"X-Request-ID":  header("The name of the request in the log: the one that it came with if that is sane, else a new one", openapi3.NewStringSchema().WithMinLength(1).WithMaxLength(128)),
-		"Cache-Control": header("Answers about users are for the caller alone and to be asked for anew", openapi3.NewStringSchema()),
-		"Vary":          header("The header fields of the request on which the answer depends", openapi3.NewStringSchema()),
-		"Retry-After":   header("After how many seconds to try again", openapi3.NewInt64Schema().WithMin(0)),
+		"X-Request-ID":     header("The name of the request in the log: the one that it came with if that is sane, else a new one", openapi3.NewStringSchema().WithMinLength(1).WithMaxLength(128)),
+		"Cache-Control":    header("Answers about users are for the caller alone and to be asked for anew", openapi3.NewStringSchema()),
+		"Vary":             header("The header fields of the request on which the answer depends", openapi3.NewStringSchema()),
+		"WWW-Authenticate": header("What to authenticate by (RFC 9110), one field for each way, and what is wrong (RFC 6750)", openapi3.NewStringSchema().WithMinLength(5)),
+		"Retry-After":      header("After how many seconds to try again", openapi3.NewInt64Schema().WithMin(0)),
 		"RateLimit-Policy": optional("What the service grants this caller, when it limits callers: the budget, its units q and the seconds w in which they come back (draft-ietf-httpapi-ratelimit-headers)",
 			`^"(reads|writes|bulk)";q=[0-9]+;w=[0-9]+$`),
 		"RateLimit": optional("What is left to this caller, when the service limits callers: the units r of the budget, and after how many seconds t there is one more",
@@ -179,6 +205,9 @@ func addHeaders(path, status string, response *openapi3.Response) {
 	names := []string{"X-Request-ID"}
 	if aboutUsers(path) {
 		names = append(names, "Cache-Control", "Vary", "RateLimit-Policy", "RateLimit")
+	}
+	if status == strconv.Itoa(http.StatusUnauthorized) || status == strconv.Itoa(http.StatusForbidden) {
+		names = append(names, "WWW-Authenticate")
 	}
 	if status == strconv.Itoa(http.StatusServiceUnavailable) || status == strconv.Itoa(http.StatusTooManyRequests) {
 		names = append(names, "Retry-After")

@@ -1,15 +1,18 @@
 package main
 
 import (
+	"crypto/sha256"
 	"errors"
 	"io"
 	"os"
 	"slices"
 	"strings"
 	"testing/iotest"
+	"time"
 
 	"userapi/handlers"
 	"userapi/handlers/problem"
+	"userapi/middleware/auth"
 	"userapi/models"
 )
 
@@ -223,10 +226,21 @@ func otherExchanges() []exchange {
 // refusals returns the exchanges in which nobody is let in, for one request.
 func refusals(operation, request, media, body string) []exchange {
 	var found []exchange
-	for _, err := range []error{problem.ErrUnauthenticated, problem.ErrInsufficientScope, problem.ErrRateLimited} {
-		found = append(found, exchange{operation: operation, request: request, media: media, body: text(body), spoil: refusing(err)})
+	for _, refused := range []exchange{{spoil: asking}, {spoil: asking, header: "X-API-Key: " + uselessKey}, {spoil: refusing(problem.ErrRateLimited)}} {
+		refused.operation, refused.request, refused.media, refused.body = operation, request, media, text(body)
+		found = append(found, refused)
 	}
 	return found
+}
+
+// uselessKey is an API key that may do nothing.
+const uselessKey = "uak_00000000000000000000000000000000000000000002JpzL7"
+
+// asking has the service ask for an API key.
+func asking(deps *handlers.Deps) {
+	deps.Auth, _ = auth.New(auth.NewState(time.Now), auth.Options{ // fails for keys that stand twice only
+		Keys: []auth.Key{{Name: "nobody", Hash: sha256.Sum256([]byte(uselessKey))}},
+	})
 }
 
 // refusing has every request be refused.

@@ -87,7 +87,7 @@ var entries = []Entry{
 		"Correct or leave out what `errors` points at; or send the batch with the mode `independent`, in which each operation stands for itself.",
 		http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusPreconditionRequired),
 	entry(models.ErrUnavailable, "The service is not available",
-		"The store is away or too busy. Nothing is wrong with the request.",
+		"The store, or whoever publishes the keys that credentials are checked with, is away or too busy. Nothing is wrong with the request.",
 		"Send the same request again after the seconds in `Retry-After`."),
 	entry(models.ErrInternal, "Something went wrong",
 		"The service met an error that nobody foresaw. The log entry with the same `request_id` holds its cause.",

@@ -22,7 +22,7 @@ import (
 //	@Param			code	path		string	true	"The code, with hyphens or underscores"
 //	@Success		200		{object}	Entry	"The explanation"
 //	@Header			200		{string}	Cache-Control	"How long the explanation may be kept"
-//	@Header			200		{string}	Vary			"Always Accept"
+//	@Header			200		{string}	Vary			"Always names Accept"
 //	@Failure		404		{object}	Problem	"There is no such problem type"
 //	@Router			/problems/{code} [get]
 func Page(documents bool) func(*gin.Context) error {
@@ -33,8 +33,9 @@ func Page(documents bool) func(*gin.Context) error {
 				continue
 			}
 			c.Header("Cache-Control", "public, max-age=3600")
-			c.Header("Vary", "Accept")
+			c.Header("Vary", strings.TrimSuffix("Accept, "+c.Writer.Header().Get("Vary"), ", "))
 			if strings.Contains(c.GetHeader("Accept"), "text/html") {
+				c.Header("Referrer-Policy", "same-origin")
 				c.Data(http.StatusOK, "text/html; charset=utf-8", page(&entries[i], documents))
 			} else {
 				c.JSON(http.StatusOK, entries[i])

@@ -241,6 +241,13 @@ func (s *Store) Close() error {
 	return nil
 }
 
+// Len returns how many users there are, which costs next to nothing.
+func (s *Store) Len() int64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.users.size()
+}
+
 // usable says why nothing can be done; the caller holds the lock.
 func (s *Store) usable(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {

@@ -6,6 +6,7 @@ package observed
 
 import (
 	"context"
+	"errors"
 
 	"userapi/models"
 	"userapi/repository"
@@ -34,6 +35,9 @@ func Both(first, second Observer) Observer {
 	}
 }
 
+// errPanicked is how an operation ended that did not return: each sets it first, and returning overwrites it.
+var errPanicked = errors.New("observed store: the operation panicked")
+
 // Store is a store whose operations are observed. Close is not one.
 type Store struct {
 	repository.Store
@@ -47,6 +51,7 @@ func New(store repository.Store, observer Observer) *Store { return &Store{store
 // Create implements repository.UserRepository.
 func (s *Store) Create(ctx context.Context, user models.User) (created models.User, err error) {
 	ctx, end := s.observer(ctx, "create")
+	err = errPanicked
 	defer func() { end(err) }()
 	return s.Store.Create(ctx, user)
 }
@@ -54,6 +59,7 @@ func (s *Store) Create(ctx context.Context, user models.User) (created models.Us
 // Get implements repository.UserRepository.
 func (s *Store) Get(ctx context.Context, id int64) (user models.User, err error) {
 	ctx, end := s.observer(ctx, "get")
+	err = errPanicked
 	defer func() { end(err) }()
 	return s.Store.Get(ctx, id)
 }
@@ -61,6 +67,7 @@ func (s *Store) Get(ctx context.Context, id int64) (user models.User, err error)
 // List implements repository.UserRepository.
 func (s *Store) List(ctx context.Context, query models.Query) (page models.Page, err error) {
 	ctx, end := s.observer(ctx, "list")
+	err = errPanicked
 	defer func() { end(err) }()
 	return s.Store.List(ctx, query)
 }
@@ -68,6 +75,7 @@ func (s *Store) List(ctx context.Context, query models.Query) (page models.Page,
 // Update implements repository.UserRepository.
 func (s *Store) Update(ctx context.Context, id int64, change func(models.User) (models.User, error)) (user models.User, err error) {
 	ctx, end := s.observer(ctx, "update")
+	err = errPanicked
 	defer func() { end(err) }()
 	return s.Store.Update(ctx, id, change)
 }
@@ -75,6 +83,7 @@ func (s *Store) Update(ctx context.Context, id int64, change func(models.User) (
 // Delete implements repository.UserRepository.
 func (s *Store) Delete(ctx context.Context, id int64, allow func(models.User) error) (err error) {
 	ctx, end := s.observer(ctx, "delete")
+	err = errPanicked
 	defer func() { end(err) }()
 	return s.Store.Delete(ctx, id, allow)
 }
@@ -82,6 +91,7 @@ func (s *Store) Delete(ctx context.Context, id int64, allow func(models.User) er
 // Batch implements repository.UserRepository.
 func (s *Store) Batch(ctx context.Context, decide func(repository.Tx) (repository.Changes, error)) (err error) {
 	ctx, end := s.observer(ctx, "batch")
+	err = errPanicked
 	defer func() { end(err) }()
 	return s.Store.Batch(ctx, decide)
 }
@@ -89,6 +99,7 @@ func (s *Store) Batch(ctx context.Context, decide func(repository.Tx) (repositor
 // Ping implements repository.UserRepository.
 func (s *Store) Ping(ctx context.Context) (err error) {
 	ctx, end := s.observer(ctx, "ping")
+	err = errPanicked
 	defer func() { end(err) }()
 	return s.Store.Ping(ctx)
 }
@@ -96,6 +107,7 @@ func (s *Store) Ping(ctx context.Context) (err error) {
 // Begin implements repository.IdempotencyRepository.
 func (s *Store) Begin(ctx context.Context, key string, fingerprint repository.Fingerprint) (answer models.Answer, answered bool, err error) {
 	ctx, end := s.observer(ctx, "begin")
+	err = errPanicked
 	defer func() { end(err) }()
 	return s.Store.Begin(ctx, key, fingerprint)
 }
@@ -103,6 +115,7 @@ func (s *Store) Begin(ctx context.Context, key string, fingerprint repository.Fi
 // Release implements repository.IdempotencyRepository.
 func (s *Store) Release(ctx context.Context, key string) (err error) {
 	ctx, end := s.observer(ctx, "release")
+	err = errPanicked
 	defer func() { end(err) }()
 	return s.Store.Release(ctx, key)
 }

@@ -80,6 +80,43 @@ func TestNew(t *testing.T) {
 	})
 }
 
+func TestNew_panic(t *testing.T) {
+	t.Run("tells of a panic as of a failure", func(t *testing.T) {
+		var heard book
+		store := observed.New(memory.New(), heard.observe(""))
+		user, err := store.Create(t.Context(), repotest.Sample(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		operations := map[string]func(){
+			"update": func() {
+				_, _ = store.Update(t.Context(), user.ID, func(models.User) (models.User, error) { panic("odd") })
+			},
+			"delete": func() { _ = store.Delete(t.Context(), user.ID, func(models.User) error { panic("odd") }) },
+			"batch":  func() { _ = store.Batch(t.Context(), func(repository.Tx) (repository.Changes, error) { panic("odd") }) },
+		}
+		broken := observed.New(nil, heard.observe(""))
+		for name, call := range map[string]func(){
+			"create": func() { _, _ = broken.Create(t.Context(), user) }, "get": func() { _, _ = broken.Get(t.Context(), 1) },
+			"list": func() { _, _ = broken.List(t.Context(), models.Query{}) }, "ping": func() { _ = broken.Ping(t.Context()) },
+			"begin":   func() { _, _, _ = broken.Begin(t.Context(), "key", repository.Fingerprint{}) },
+			"release": func() { _ = broken.Release(t.Context(), "key") },
+		} {
+			operations[name] = call
+		}
+		for name, call := range operations {
+			panicked := func() (value any) {
+				defer func() { value = recover() }()
+				call()
+				return nil
+			}()
+			if last := heard.operations[len(heard.operations)-1]; panicked == nil || last != name+" internal_error" {
+				t.Errorf("%s panicked with %v, and was heard as %q", name, panicked, last)
+			}
+		}
+	})
+}
+
 func TestBoth(t *testing.T) {
 	t.Run("nests the second in the first", func(t *testing.T) {
 		var heard book

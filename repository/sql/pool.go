@@ -36,6 +36,8 @@ type pool struct {
 	db      *sql.DB
 	places  chan struct{}
 	waiting atomic.Int64
+	// waits and waited are how many had to wait, and for how many nanoseconds.
+	waits, waited atomic.Int64
 	// direct says that the connections are those of pgx, which can be used past database/sql.
 	direct bool
 	// prepare keeps statements; without it each is sent as it is.
@@ -62,7 +64,12 @@ func (p *pool) enter(ctx context.Context, longest time.Duration) error {
 		p.waiting.Add(-1)
 		return errLine
 	}
-	defer p.waiting.Add(-1)
+	p.waits.Add(1)
+	since := time.Now()
+	defer func() {
+		p.waited.Add(int64(time.Since(since)))
+		p.waiting.Add(-1)
+	}()
 	timer := time.NewTimer(longest)
 	defer timer.Stop()
 	select {

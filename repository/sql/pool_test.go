@@ -2,11 +2,14 @@ package sql
 
 import (
 	"context"
+	stdsql "database/sql"
 	"database/sql/driver"
 	"errors"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // gate is a database that takes its time to refuse connections.
@@ -17,6 +20,8 @@ type gate struct {
 }
 
 var errRefused = errors.New("refused")
+
+func (g *gate) Driver() driver.Driver { return nil }
 
 func (g *gate) Connect(ctx context.Context) (driver.Conn, error) {
 	g.tried.Add(1)
@@ -71,5 +76,41 @@ func TestPaced_Connect(t *testing.T) {
 		if g.tried.Load() != 2 {
 			t.Errorf("%d were tried", g.tried.Load())
 		}
+	})
+}
+
+func TestPool_Stats(t *testing.T) {
+	t.Run("who waits for a connection is counted, and for how long", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			var shared, other pool
+			db := stdsql.OpenDB(&gate{})
+			defer db.Close()
+			shared.set(db, 1, false)
+			other.places = shared.places
+			enter := func(p *pool, longest time.Duration) error { return p.enter(t.Context(), longest) }
+			if err := enter(&shared, time.Second); err != nil {
+				t.Fatal(err)
+			}
+			if stats := shared.stats("shared", &other); stats.Waits != 0 || stats.Most != 2 {
+				t.Errorf("nobody has waited: %+v", stats)
+			}
+			go func() {
+				if err := enter(&other, time.Minute); err != nil {
+					t.Error(err)
+				}
+			}()
+			if err := enter(&shared, 2*time.Second); !errors.Is(err, errBusy) {
+				t.Error(err)
+			}
+			synctest.Wait()
+			if stats := shared.stats("shared", &other); stats.Waiting != 1 || stats.Waits != 2 || stats.Waited != 2*time.Second {
+				t.Errorf("while one waits: %+v", stats)
+			}
+			shared.leave()
+			synctest.Wait()
+			if stats := shared.stats("shared", &other); stats.Waiting != 0 || stats.Waits != 2 || stats.Waited != 4*time.Second {
+				t.Errorf("at the end: %+v", stats)
+			}
+		})
 	})
 }

@@ -97,18 +97,47 @@ type Stats struct {
 	Refused int64
 	// Failures is how many operations found the database away or too slow.
 	Failures int64
-	// Open and InUse are the connections at the moment.
-	Open, InUse int
+	// Pools are the connections: one pool, or two where only one connection may write.
+	Pools []PoolStats
+}
+
+// PoolStats are numbers of one pool.
+type PoolStats struct {
+	// Name is shared, read or write.
+	Name string
+	// Open and InUse are the connections at the moment, Most how many there can be.
+	Open, InUse, Most int
+	// Waiting is how many requests wait for a connection at the moment.
+	Waiting int64
+	// Waits and Waited are how many had to since the store was opened, and for how long together.
+	Waits  int64
+	Waited time.Duration
 }
 
 // Stats returns the numbers of the store.
 func (s *Store) Stats() Stats {
-	pools := s.read.db.Stats()
-	return Stats{
+	stats := Stats{
 		Retries: s.counters.retries.Load(), Abandoned: s.counters.abandoned.Load(),
 		Refused: s.counters.refused.Load(), Failures: s.counters.failures.Load(),
-		Open: pools.OpenConnections, InUse: pools.InUse,
 	}
+	if s.read.db == s.write.db {
+		stats.Pools = []PoolStats{s.read.stats("shared", &s.write)}
+	} else {
+		stats.Pools = []PoolStats{s.read.stats("read"), s.write.stats("write")}
+	}
+	return stats
+}
+
+// stats returns the numbers of a pool, and of the lines that others have before the same connections.
+func (p *pool) stats(name string, others ...*pool) PoolStats {
+	connections := p.db.Stats()
+	stats := PoolStats{Name: name, Open: connections.OpenConnections, InUse: connections.InUse, Most: connections.MaxOpenConnections}
+	for _, line := range append(others, p) {
+		stats.Waiting += line.waiting.Load()
+		stats.Waits += line.waits.Load()
+		stats.Waited += time.Duration(line.waited.Load())
+	}
+	return stats
 }
 
 var errClosed = errors.New("the store is closed")

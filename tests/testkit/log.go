@@ -2,6 +2,7 @@ package testkit
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -132,9 +133,10 @@ func parse(line string) (Entry, error) {
 	return entry, nil
 }
 
-// forbid notes what of a request must not be in the log: its query, its body, and the texts in it.
+// forbid notes what of a request must not be in the log: its query, its credentials, its body, and the
+// texts in it.
 func (l *Log) forbid(req *http.Request) {
-	secrets := []string{req.URL.RawQuery}
+	secrets := append(credentials(req.Header), req.URL.RawQuery)
 	if _, email, ok := strings.Cut(req.URL.Path, "/by-email/"); ok {
 		_, escaped, _ := strings.Cut(req.URL.EscapedPath(), "/by-email/")
 		secrets = append(secrets, strings.Trim(email, "/"), strings.Trim(escaped, "/"))
@@ -156,6 +158,24 @@ func (l *Log) forbid(req *http.Request) {
 			l.forbidden[secret] = true
 		}
 	}
+}
+
+// credentials returns what a request says to prove who sends it: keys, tokens with the parts that hold
+// something, and passwords.
+func credentials(header http.Header) []string {
+	secrets := slices.Clone(header.Values("X-API-Key"))
+	for _, value := range header.Values("Authorization") {
+		_, sent, _ := strings.Cut(value, " ")
+		secrets = append(secrets, sent)
+		if parts := strings.Split(sent, "."); len(parts) == 3 {
+			secrets = append(secrets, parts[1], parts[2])
+		}
+		if decoded, err := base64.StdEncoding.DecodeString(sent); err == nil {
+			_, password, _ := strings.Cut(string(decoded), ":")
+			secrets = append(secrets, password)
+		}
+	}
+	return secrets
 }
 
 // shortestSecret is the length of the shortest text, in octets, that is looked for in the log; shorter

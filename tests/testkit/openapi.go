@@ -194,7 +194,9 @@ func (v *Validator) declared(operation *openapi3.Operation, req *http.Request, r
 // itself and those that only browsers heed.
 var unspoken = map[string]bool{
 	"Connection": true, "Content-Length": true, "Content-Type": true, "Date": true,
-	"Content-Security-Policy": true, "X-Content-Type-Options": true,
+	"Vary": true, "Content-Encoding": true, "Strict-Transport-Security": true,
+	"Content-Security-Policy": true, "X-Content-Type-Options": true, "Referrer-Policy": true,
+	"Access-Control-Allow-Origin": true, "Access-Control-Expose-Headers": true,
 }
 
 func (v *Validator) headers(declared openapi3.Headers, given http.Header) error {

@@ -2,6 +2,7 @@ package testkit
 
 import (
 	"bytes"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
@@ -64,6 +65,8 @@ type Start struct {
 	Env []string
 	// Dir is the working directory.
 	Dir string
+	// Trust is what the client believes over TLS.
+	Trust *x509.CertPool
 	// Stdout takes the place of the captured log. The process has no client then until Attach.
 	Stdout *os.File
 }
@@ -77,6 +80,7 @@ type Process struct {
 	Log *Log
 
 	command *exec.Cmd
+	trust   *x509.CertPool
 	stderr  *buffer
 	ended   chan struct{}
 	code    int
@@ -122,7 +126,10 @@ func (p *Process) Attach(tb testing.TB, url string) {
 func (p *Process) attach(tb testing.TB, url string) {
 	tb.Helper()
 	p.Client = newClient(tb, url, p.Log)
-	p.Addr = strings.TrimPrefix(url, "http://")
+	_, p.Addr, _ = strings.Cut(url, "://")
+	if p.trust != nil {
+		p.Client.trust(tb, p.trust)
+	}
 }
 
 // Run lets the program run to its end and returns its exit code and what it wrote.
@@ -136,7 +143,7 @@ func (s Start) Run(tb testing.TB) (code int, stdout, stderr string) {
 
 func (s Start) launch(tb testing.TB, args []string) *Process {
 	tb.Helper()
-	p := &Process{Log: newLog(tb), stderr: new(buffer), ended: make(chan struct{})}
+	p := &Process{Log: newLog(tb), trust: s.Trust, stderr: new(buffer), ended: make(chan struct{})}
 	p.command = exec.Command(Binary(tb), args...)
 	p.command.Env = append([]string{}, s.Env...)
 	p.command.Dir = s.Dir

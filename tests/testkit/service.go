@@ -21,10 +21,13 @@ import (
 	"userapi/config"
 	"userapi/handlers"
 	"userapi/middleware"
+	"userapi/middleware/auth"
 	"userapi/middleware/limit"
+	"userapi/middleware/metrics"
 	"userapi/models"
 	"userapi/repository"
 	"userapi/repository/memory"
+	"userapi/repository/observed"
 	"userapi/services"
 )
 
@@ -59,8 +62,16 @@ type Options struct {
 	Flight *limit.Flight
 	// WithoutDocuments is http.swagger: false.
 	WithoutDocuments bool
+	// Auth knows who may send requests; if nil, everybody may.
+	Auth *auth.Authenticator
+	// WithoutCompression is http.compression: false.
+	WithoutCompression bool
+	// Origins is cors.origins.
+	Origins []string
 	// LogLevel is log.level; info if zero.
 	LogLevel zapcore.Level
+	// Metrics has everything counted, for Service.Metrics.
+	Metrics bool
 	// Starting leaves the service in the state before it is ready.
 	Starting bool
 }
@@ -72,6 +83,8 @@ type Service struct {
 	Log *Log
 	// Lifecycle is the state that readiness tells.
 	Lifecycle *middleware.Lifecycle
+	// Metrics is what counts, if Options.Metrics was set.
+	Metrics *metrics.Metrics
 
 	store repository.Store
 }
@@ -88,6 +101,12 @@ func New(tb testing.TB, options Options) *Service {
 	store := options.Repository
 	if store == nil {
 		store = NewStore(tb, options)
+	}
+	var counted *metrics.Metrics
+	inner := store
+	if options.Metrics {
+		counted = metrics.New(metrics.Build{Version: "test"})
+		store = observed.New(store, counted.Store("test"))
 	}
 	users := options.Users
 	if users == nil {
@@ -106,10 +125,14 @@ func New(tb testing.TB, options Options) *Service {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	service := &Service{Log: newLog(tb), Lifecycle: new(middleware.Lifecycle), store: store}
+	var retries handlers.RetryService = services.NewRetries(answers)
+	if counted != nil {
+		retries = counted.Retries(retries)
+	}
+	service := &Service{Log: newLog(tb), Lifecycle: new(middleware.Lifecycle), Metrics: counted, store: inner}
 	handler, err := handlers.New(handlers.Deps{
 		Users:                users,
-		Retries:              services.NewRetries(answers),
+		Retries:              retries,
 		Store:                store,
 		Lifecycle:            service.Lifecycle,
 		Log:                  zap.New(zapcore.NewCore(encoder(), service.Log, options.LogLevel)),
@@ -122,6 +145,11 @@ func New(tb testing.TB, options Options) *Service {
 		TrustedProxies:       options.TrustedProxies,
 		CursorKey:            key,
 		Documents:            !options.WithoutDocuments,
+		Auth:                 options.Auth,
+		Compression:          !options.WithoutCompression,
+		Origins:              options.Origins,
+		CORSMaxAge:           settings.CORS.MaxAge,
+		Metrics:              counted,
 	})
 	if err != nil {
 		tb.Fatalf("the router cannot be built: %v", err)

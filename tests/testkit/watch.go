@@ -90,6 +90,9 @@ func watchFailure(tb TB, r *Response) {
 	if r.Status == http.StatusServiceUnavailable && r.Header.Get("Retry-After") == "" {
 		tb.Errorf("%s: contract 3: 503 without Retry-After", r)
 	}
+	if asked := len(r.Header.Values("WWW-Authenticate")) > 0; asked != (r.Status == http.StatusUnauthorized || r.Status == http.StatusForbidden) {
+		tb.Errorf("%s: status %d with WWW-Authenticate %q", r, r.Status, r.Header.Values("WWW-Authenticate"))
+	}
 	for _, fault := range problem.Errors {
 		if of := problem.Code == "batch_rejected"; of != (fault.Status >= 400 && fault.Status < 500) {
 			tb.Errorf("%s: contract 5: a fault of %s with the status %d", r, problem.Code, fault.Status)

@@ -26,7 +26,8 @@ type Wire struct {
 // twenty seconds.
 func (c *Client) Dial(tb testing.TB) *Wire {
 	tb.Helper()
-	conn, err := new(net.Dialer).DialContext(tb.Context(), "tcp", strings.TrimPrefix(c.URL, "http://"))
+	_, addr, _ := strings.Cut(c.URL, "://")
+	conn, err := new(net.Dialer).DialContext(tb.Context(), "tcp", addr)
 	if err != nil {
 		tb.Fatalf("no connection: %v", err)
 	}

@@ -23,14 +23,6 @@ func (d *Deps) unlimited() (err error) {
 	return err
 }
 
-// guards returns the steps between those of all requests and the handler of a route.
-func (d *Deps) guards(r route) []gin.HandlerFunc {
-	if r.budget == middleware.BudgetNone {
-		return nil
-	}
-	return []gin.HandlerFunc{d.Limits.Door(r.budget, refuse), d.Limits.Step(r.budget, refuse)}
-}
-
 // refuse answers a request that its caller has no budget for.
 func refuse(c *gin.Context, wait time.Duration) { problem.Write(c, rateLimited(wait)) }
 
