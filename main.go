@@ -81,14 +81,8 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	service := newService(loaded.Config, log, level)
 	service.metrics = newMetrics(loaded.Config.Admin, writer.linesLost)
 	service.load = func() (config.Loaded, error) { return config.Load("", args, environ) }
-	if service.traces, err = newTracing(environ, log); err != nil { //nolint:contextcheck // it asks nothing of anybody
-		fmt.Fprintln(stderr, "userapi:", err)
-		return exitUsage
-	}
-	service.traces.count(service.metrics)
-	err = start(ctx, service, signals, hangups)
-	service.traces.close(err, signals) //nolint:contextcheck // ctx may be what ended it
-	if err != nil {
+	run := func() error { return start(ctx, service, signals, hangups) }
+	if err := traced(service, environ, signals, run); err != nil { //nolint:contextcheck // the spans end when all else has
 		fmt.Fprintln(stderr, "userapi:", err)
 		if errors.As(err, new(unusableError)) {
 			return exitUsage

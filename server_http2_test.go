@@ -88,18 +88,18 @@ func (c *rawHTTP2) ask(stream uint32) error {
 	return c.WriteHeaders(h2.HeadersFrameParam{StreamID: stream, BlockFragment: c.head, EndStream: true, EndHeaders: true})
 }
 
-// guarded is a server with short times. Requests for /slow last until they are given up, all others are
+// besieged is a server with short times. Requests for /slow last until they are given up, all others are
 // answered at once.
-type guarded struct {
+type besieged struct {
 	*listener
 	running, most, begun atomic.Int64
 }
 
-func guard(t *testing.T, large bool) *guarded {
+func guard(t *testing.T, large bool) *besieged {
 	t.Helper()
 	settings := config.Default()
 	settings.HTTP.ReadTimeout, settings.HTTP.WriteTimeout, settings.HTTP.IdleTimeout = time.Second, time.Second, time.Second
-	g := &guarded{listener: loopback(t)}
+	g := &besieged{listener: loopback(t)}
 	lifecycle := new(middleware.Lifecycle)
 	s := newServer(settings, g.listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/slow" {
@@ -125,7 +125,7 @@ func guard(t *testing.T, large bool) *guarded {
 }
 
 // connections is how many connections of HTTP/2 are open.
-func (g *guarded) connections() int {
+func (g *besieged) connections() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	open := 0
@@ -139,7 +139,7 @@ func (g *guarded) connections() int {
 
 // others sends requests as an honest client does, until it is stopped, and fails the test for each that is
 // not answered soon.
-func (g *guarded) others(t *testing.T) (stop func()) {
+func (g *besieged) others(t *testing.T) (stop func()) {
 	t.Helper()
 	stopping, done := make(chan struct{}), make(chan struct{})
 	client := &http.Client{Timeout: 5 * time.Second, Transport: new(http.Transport)}

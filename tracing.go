@@ -39,7 +39,23 @@ type tracing struct {
 	byParent bool
 	root     sdktrace.Sampler // of traces that begin here
 	queue    *spanQueue
-	client   *http.Client
+	// hangUp closes the connections to the collector.
+	hangUp func()
+}
+
+// traced has a service traced as the environment says for as long as it runs, and exports what is left when
+// it has ended. Its error is that of the run, or an unusableError.
+func traced(service *service, environ []string, signals <-chan os.Signal, run func() error) error {
+	traces, err := newTracing(environ, service.log)
+	if err != nil {
+		return unusableError{err}
+	}
+	service.traces = traces
+	traces.count(service.metrics)
+	service.callers.Around = traces.outgoing
+	err = run()
+	traces.close(err, signals)
+	return err
 }
 
 // newTracing returns the tracing that the environment asks for, or nil. It asks nothing of the endpoint.
@@ -52,7 +68,7 @@ func newTracing(environ []string, log *zap.Logger) (*tracing, error) {
 		return nil, err
 	}
 	var queue *spanQueue
-	client := exportClient(settings, func(spans int) { queue.lose(spans, "the collector rejected them") })
+	client, hangUp := exportClient(settings, func(spans int) { queue.lose(spans, "the collector rejected them") })
 	headers := otlptracehttp.WithHeaders(settings.Headers)
 	compression := otlptracehttp.NoCompression
 	if settings.Gzip {
@@ -73,17 +89,17 @@ func newTracing(environ []string, log *zap.Logger) (*tracing, error) {
 		sdktrace.WithResource(describe(settings.Attributes)), sdktrace.WithSpanProcessor(queue))
 	log.Info("traces are exported", zap.String("host", settings.Endpoint.Host), zap.String("sampler", sampler.Description()))
 	tracer := provider.Tracer(scope, trace.WithSchemaURL(semconv.SchemaURL))
-	return &tracing{provider: provider, tracer: tracer, byParent: settings.ByParent, root: root, queue: queue, client: client}, nil
+	return &tracing{provider: provider, tracer: tracer, byParent: settings.ByParent, root: root, queue: queue, hangUp: hangUp}, nil
 }
 
 // exportClient returns the client that spans are posted by. It follows no redirect, which would take the
 // headers to somebody else, and hands on nothing of what an answer says: a collector may repeat there what it
 // was sent, and the exporter would put that into its error, and so into the log. How many spans an answer
 // rejects is told to a function.
-func exportClient(settings *config.Traces, rejected func(spans int)) *http.Client {
+func exportClient(settings *config.Traces, rejected func(spans int)) (client *http.Client, hangUp func()) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = settings.TLS
-	return &http.Client{
+	client = &http.Client{
 		Timeout:       settings.Timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
@@ -101,6 +117,7 @@ func exportClient(settings *config.Traces, rejected func(spans int)) *http.Clien
 			return answer, nil
 		}),
 	}
+	return client, transport.CloseIdleConnections
 }
 
 // rejections returns how many spans a collector says in its answer that it has not taken (OTLP, "partial
@@ -185,5 +202,5 @@ func (t *tracing) close(stopped error, signals <-chan os.Signal) {
 	defer context.AfterFunc(ctx, t.queue.abandon)()
 	_ = t.provider.Shutdown(context.Background()) // the queue has told what went wrong
 	t.queue.farewell()
-	t.client.CloseIdleConnections()
+	t.hangUp()
 }

@@ -98,7 +98,7 @@ func queueing(export exporter, now func() time.Time) (*tracing, *observer.Observ
 	core, logs := observer.New(zapcore.WarnLevel)
 	queue := newSpanQueue(export, &config.Traces{Queue: 10, Batch: 5, Every: time.Hour, Patience: time.Hour}, zap.New(core), now)
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(queue))
-	return &tracing{provider: provider, tracer: provider.Tracer(scope), queue: queue, client: new(http.Client)}, logs
+	return &tracing{provider: provider, tracer: provider.Tracer(scope), queue: queue, hangUp: func() {}}, logs
 }
 
 func (t *tracing) record(spans int) {

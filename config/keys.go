@@ -93,11 +93,11 @@ func keysOfServing() []key {
 			meaning: "compress answers of 1 KiB and more for clients that ask for it",
 		},
 		{
-			name: "tls.cert_file", rule: path(), live: true,
+			name: "tls.cert_file", rule: path(),
 			meaning: "PEM file with the certificate and those that lead to a root; if empty, plain HTTP",
 		},
 		{
-			name: "tls.key_file", rule: path(), live: true,
+			name: "tls.key_file", rule: path(),
 			meaning: "PEM file with the private key of the certificate",
 		},
 		{

@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -399,5 +400,38 @@ func TestProcessTraces_Refused(t *testing.T) {
 		if !strings.Contains(stderr, part) {
 			t.Errorf("no %q in %s", part, stderr)
 		}
+	}
+}
+
+func TestProcessTraces_Issuer(t *testing.T) {
+	t.Parallel()
+	// What is asked for the keys of tokens is told the trace that it is a part of.
+	collector := testkit.NewCollector(t, false)
+	asked := make(chan string, 1)
+	issuer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case asked <- r.Header.Get("traceparent"):
+		default:
+		}
+		http.Error(w, "no keys", http.StatusInternalServerError)
+	}))
+	defer issuer.Close()
+	p := traced(t, collector, "USERAPI_AUTH_MODE=jwt", "USERAPI_JWT_JWKS_URL="+issuer.URL+"/s3cr3t-keys", "USERAPI_JWT_ISSUER=https://issuer.example", "USERAPI_JWT_AUDIENCE=users")
+	told := <-asked
+	version, rest, _ := strings.Cut(told, "-")
+	trace, rest, _ := strings.Cut(rest, "-")
+	span, flags, _ := strings.Cut(rest, "-")
+	if version != "00" || flags != "01" {
+		t.Fatalf("the issuer was told %q", told)
+	}
+	got := collector.Of(t, trace, 1)[0]
+	want := map[string]string{"http.request.method": "GET", "http.response.status_code": "500", "server.address": "127.0.0.1", "error.type": "500"}
+	if got.ID != span || got.Kind != "CLIENT" || got.Name != "GET" || got.Parent != "" || !got.Failed || fmt.Sprint(got.Attributes) != fmt.Sprint(want) {
+		t.Errorf("%+v", got)
+	}
+	p.Signal(t, syscall.SIGINT)
+	stopped(t, p, 10*time.Second)
+	if strings.Contains(collector.Text(), "s3cr3t") {
+		t.Error("the place of the keys is exported")
 	}
 }

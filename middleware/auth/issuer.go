@@ -35,12 +35,14 @@ const (
 type issuer struct {
 	url     string
 	refresh time.Duration
-	client  *http.Client
-	now     func() time.Time
-	ring    atomic.Pointer[keyring]
-	wake    chan struct{}
-	cancel  context.CancelFunc
-	ended   chan struct{}
+	// transport is what the client asks by, or what is around it.
+	transport *http.Transport
+	client    *http.Client
+	now       func() time.Time
+	ring      atomic.Pointer[keyring]
+	wake      chan struct{}
+	cancel    context.CancelFunc
+	ended     chan struct{}
 
 	mu     sync.Mutex
 	asked  time.Time     // when it was asked last, whatever for
@@ -49,17 +51,21 @@ type issuer struct {
 }
 
 // newIssuer begins to ask. close ends that.
-func newIssuer(address string, refresh time.Duration, now func() time.Time) *issuer {
+func newIssuer(address string, refresh time.Duration, now func() time.Time, around func(http.RoundTripper) http.RoundTripper) *issuer {
 	ctx, cancel := context.WithCancel(context.Background())
 	i := &issuer{
 		url: address, refresh: refresh, now: now, cancel: cancel,
 		wake: make(chan struct{}, 1), ended: make(chan struct{}), flight: make(chan struct{}),
-		client: &http.Client{Timeout: fetchBudget, CheckRedirect: sameHost, Transport: &http.Transport{
+		transport: &http.Transport{
 			Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: fetchBudget}).DialContext,
 			TLSHandshakeTimeout: fetchBudget, MaxResponseHeaderBytes: 64 << 10, ForceAttemptHTTP2: true,
 			IdleConnTimeout: time.Minute, MaxIdleConns: 1,
-		}},
+		},
 		err: errors.New("it has not answered yet"),
+	}
+	i.client = &http.Client{Timeout: fetchBudget, CheckRedirect: sameHost, Transport: i.transport}
+	if around != nil {
+		i.client.Transport = around(i.transport)
 	}
 	i.asked = now()
 	go i.run(ctx)
@@ -69,7 +75,7 @@ func newIssuer(address string, refresh time.Duration, now func() time.Time) *iss
 func (i *issuer) close() {
 	i.cancel()
 	<-i.ended
-	i.client.CloseIdleConnections()
+	i.transport.CloseIdleConnections()
 }
 
 // sameHost lets the issuer redirect within itself only, and never to plain HTTP.
@@ -232,7 +238,7 @@ func (s *State) issuerAt(address string, refresh time.Duration) (*issuer, error)
 	if before != nil && before.url == address && before.refresh == refresh {
 		return before, nil
 	}
-	s.issuer = newIssuer(address, refresh, s.now)
+	s.issuer = newIssuer(address, refresh, s.now, s.Around)
 	if before != nil {
 		before.close()
 	}

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"crypto/rand"
+	"net/http"
 	"runtime"
 	"sync"
 	"time"
@@ -21,6 +22,10 @@ const (
 // late, who failed how often, how many checks go on, and the keys of the issuer. It is safe for
 // concurrent use.
 type State struct {
+	// Around, if not nil, returns what the issuer is asked by, given what would be used else: to measure or
+	// trace that. It is set before the first use.
+	Around func(http.RoundTripper) http.RoundTripper
+
 	now      func() time.Time
 	key      [32]byte
 	verified *cache[struct{}]
