@@ -20,7 +20,7 @@ const (
 
 // Compress answers in gzip or zstd to those who accept it. It stands around the whole router, so that
 // everything in it, the log too, speaks of contents as they are. An ETag names a version of a user, in
-// whatever coding, and is left as it is, since it comes back in If-Match.
+// whatever coding, and is left as it is, since it comes back in If-Match. Vary is Protect's to say.
 //
 // An answer to a request with credentials has a random length within a few octets, the same for the same
 // content, so that its size tells little of what is in it beside what an attacker may have had put there
@@ -28,7 +28,6 @@ const (
 func Compress(next http.Handler) (http.Handler, error) {
 	inner := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		v := w.(*gzhttp.GzipResponseWriter).Unwrap().(*visit)
-		delete(w.Header(), "Vary") // package gzhttp's own; Protect says it of every answer
 		defer func() { v.cut = !v.whole }()
 		next.ServeHTTP(w, v.request)
 		v.whole = true
@@ -86,7 +85,7 @@ func (c *compression) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // visit is what package gzhttp writes to. It passes nothing on behind the end of a handler that panicked:
 // package gzhttp would write the end of a stream then, which may be all that tells a client of HTTP/1.0
-// that it has the whole.
+// that it has the whole. So far a buffer of net/http happens to keep that end back.
 type visit struct {
 	http.ResponseWriter
 	request    *http.Request

@@ -242,11 +242,12 @@ func TestCompress_cutOff(t *testing.T) {
 	t.Parallel()
 	server := compressing(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		size, _ := strconv.Atoi(r.URL.RawQuery)
-		_, _ = w.Write(page(size))
+		if users, _ := strconv.Atoi(r.URL.RawQuery); users > 0 {
+			_, _ = w.Write(people(users))
+		}
 		panic(http.ErrAbortHandler)
 	})
-	for _, size := range []int{0, 500, 3000, 500_000} {
+	for _, size := range []int{0, 3, 20, 500, 3000} {
 		for _, coding := range []string{"identity", CodingGzip, CodingZstd} {
 			for _, version := range []string{"1.0", "1.1"} {
 				conn, err := net.Dial("tcp", server.Listener.Addr().String())
@@ -258,12 +259,41 @@ func TestCompress_cutOff(t *testing.T) {
 				_ = conn.Close()
 				head, content, _ := bytes.Cut(sent, []byte("\r\n\r\n"))
 				if version == "1.1" && bytes.HasSuffix(sent, []byte("\r\n0\r\n\r\n")) {
-					t.Errorf("%s of %d octets: the chunks have an end", coding, size)
+					t.Errorf("%s of %d users: the chunks have an end", coding, size)
 				}
 				if version == "1.0" && coding != "identity" && len(content) > 0 && whole(coding, content) {
-					t.Errorf("%s of %d octets: what comes is a whole stream behind %s", coding, size, head)
+					t.Errorf("%s of %d users: what comes is a whole stream behind %s", coding, size, head)
 				}
 			}
+		}
+	}
+}
+
+// TestCompress_cutOffStream: nor does what is written have an end, which would be left to a buffer of
+// net/http to keep back.
+func TestCompress_cutOffStream(t *testing.T) {
+	t.Parallel()
+	around, err := Compress(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(people(500))
+		panic(http.ErrAbortHandler)
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, coding := range []string{CodingGzip, CodingZstd} {
+		recorder, req := httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+		req.Header.Set("Accept-Encoding", coding)
+		func() {
+			defer func() {
+				if value := recover(); value != http.ErrAbortHandler { //nolint:errorlint // the value itself is the signal
+					t.Errorf("%s: it panics with %v", coding, value)
+				}
+			}()
+			around.ServeHTTP(recorder, req)
+		}()
+		if whole(coding, recorder.Body.Bytes()) {
+			t.Errorf("%s: %d octets are a whole stream", coding, recorder.Body.Len())
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"userapi/middleware/auth"
+	"userapi/middleware/limit"
 	"userapi/models"
 	"userapi/repository/repotest"
 	"userapi/tests/testkit"
@@ -109,6 +110,14 @@ func TestEdges_CrossOrigin(t *testing.T) {
 			if strings.Count(vary, name) != 1 {
 				t.Errorf("Vary is %q", vary)
 			}
+		}
+	})
+	t.Run("so can who asks too often", func(t *testing.T) {
+		limited, _ := limited(t, testkit.Options{Rates: limit.Rates{Reads: perHour(1)}, Origins: []string{app}})
+		limited.Get(t, "/users/9", "Origin: "+app).Want(404)
+		answer := limited.Get(t, "/users/9", "Origin: "+app).Want(429).WantHeader("Access-Control-Allow-Origin", app)
+		if answer.Header.Get("Retry-After") == "" {
+			t.Errorf("%v", answer.Header)
 		}
 	})
 	t.Run("without a list nothing of it is said", func(t *testing.T) {
