@@ -13,8 +13,8 @@ import (
 	"userapi/middleware/auth"
 )
 
-// guarded returns the settings with a mode, changed.
-func guarded(mode string, change func(*config.Config)) config.Config {
+// asking returns the settings with a mode, changed.
+func asking(mode string, change func(*config.Config)) config.Config {
 	settings := config.Default()
 	settings.Auth.Mode = []string{mode}
 	settings.JWT.Issuer, settings.JWT.Audience = "https://issuer.example/", "users"
@@ -51,14 +51,14 @@ func TestNewAuthenticator(t *testing.T) {
 	t.Run("what is wrong is told by its setting, as bad configuration, without the secret", func(t *testing.T) {
 		t.Parallel()
 		for want, settings := range map[string]config.Config{
-			"auth.users: line 1: the hash is neither": guarded(config.AuthBasic, func(c *config.Config) { c.Auth.Users = "ada:s3cr3t" }),
-			"auth.users_file: line 2: the hash is neither": guarded(config.AuthBasic, func(c *config.Config) {
+			"auth.users: line 1: the hash is neither": asking(config.AuthBasic, func(c *config.Config) { c.Auth.Users = "ada:s3cr3t" }),
+			"auth.users_file: line 2: the hash is neither": asking(config.AuthBasic, func(c *config.Config) {
 				c.Auth.Users, c.Auth.UsersFile = config.Secret("ada:"+bcrypted+"\neve:{SHA}s3cr3t"), "users"
 			}),
-			"auth.api_keys: line 1: is not `NAME":         guarded(config.AuthAPIKey, func(c *config.Config) { c.Auth.APIKeys = "s3cr3t" }),
-			"auth.api_keys_file: line 1: holds the key":   guarded(config.AuthAPIKey, func(c *config.Config) { c.Auth.APIKeys, c.Auth.APIKeysFile = "a uak_s3cr3t admin", "keys" }),
-			"jwt.key_file: the file cannot be read":       guarded(config.AuthJWT, func(c *config.Config) { c.JWT.KeyFile = "nowhere" }),
-			"jwt.key_file: the file is neither PEM nor a": guarded(config.AuthJWT, func(c *config.Config) { c.JWT.KeyFile = file(t, "s3cr3t") }),
+			"auth.api_keys: line 1: is not `NAME":         asking(config.AuthAPIKey, func(c *config.Config) { c.Auth.APIKeys = "s3cr3t" }),
+			"auth.api_keys_file: line 1: holds the key":   asking(config.AuthAPIKey, func(c *config.Config) { c.Auth.APIKeys, c.Auth.APIKeysFile = "a uak_s3cr3t admin", "keys" }),
+			"jwt.key_file: the file cannot be read":       asking(config.AuthJWT, func(c *config.Config) { c.JWT.KeyFile = "nowhere" }),
+			"jwt.key_file: the file is neither PEM nor a": asking(config.AuthJWT, func(c *config.Config) { c.JWT.KeyFile = file(t, "s3cr3t") }),
 		} {
 			_, err := newAuthenticator(state, settings, nil)
 			if _, usage := err.(unusableError); !usage || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "s3cr3t") { //nolint:errorlint // it is one
@@ -69,9 +69,9 @@ func TestNewAuthenticator(t *testing.T) {
 	t.Run("what is right is taken, and nobody is asked where none is the mode", func(t *testing.T) {
 		t.Parallel()
 		for name, settings := range map[string]config.Config{
-			"basic":         guarded(config.AuthBasic, func(c *config.Config) { c.Auth.Users = "ada:" + bcrypted }),
-			"jwt by file":   guarded(config.AuthJWT, func(c *config.Config) { c.JWT.KeyFile = file(t, publicKey(t)) }),
-			"jwt by secret": guarded(config.AuthJWT, func(c *config.Config) { c.JWT.Secret = config.Secret(strings.Repeat("s", 32)) }),
+			"basic":         asking(config.AuthBasic, func(c *config.Config) { c.Auth.Users = "ada:" + bcrypted }),
+			"jwt by file":   asking(config.AuthJWT, func(c *config.Config) { c.JWT.KeyFile = file(t, publicKey(t)) }),
+			"jwt by secret": asking(config.AuthJWT, func(c *config.Config) { c.JWT.Secret = config.Secret(strings.Repeat("s", 32)) }),
 		} {
 			if authenticator, err := newAuthenticator(state, settings, nil); err != nil || authenticator == nil {
 				t.Errorf("%s: %v, %v", name, authenticator, err)
@@ -98,7 +98,7 @@ func TestNewAPIKey(t *testing.T) {
 		if code != exitOK || complaint != "" || len(lines) != 4 || !strings.HasPrefix(lines[1], "uak_") {
 			t.Fatalf("exit %d, %q, %q", code, out, complaint)
 		}
-		settings := guarded(config.AuthAPIKey, func(c *config.Config) { c.Auth.APIKeys = config.Secret(lines[2] + "\n" + lines[3]) })
+		settings := asking(config.AuthAPIKey, func(c *config.Config) { c.Auth.APIKeys = config.Secret(lines[2] + "\n" + lines[3]) })
 		if _, err := newAuthenticator(auth.NewState(time.Now), settings, nil); err != nil {
 			t.Error(err)
 		}

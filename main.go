@@ -118,6 +118,11 @@ func start(ctx context.Context, service *service, signals, hangups <-chan os.Sig
 	defer store.Close() //nolint:errcheck // what it has acknowledged is kept
 	defer store.report()
 
+	if service.limits, service.flight, err = newLimits(settings, service.metrics, log); err != nil {
+		return err
+	}
+	defer service.limits.Close() //nolint:errcheck // it holds nothing that could be lost
+
 	watch(service.metrics, service.lifecycle, store)
 	server := newServer(settings, listener, &service.router, service.lifecycle, log)
 	stopTLS, err := service.secure(server)

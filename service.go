@@ -17,6 +17,7 @@ import (
 	"userapi/handlers"
 	"userapi/middleware"
 	"userapi/middleware/auth"
+	"userapi/middleware/limit"
 	"userapi/middleware/metrics"
 	"userapi/repository"
 	"userapi/services"
@@ -29,6 +30,8 @@ type service struct {
 	level     zap.AtomicLevel
 	lifecycle *middleware.Lifecycle
 	callers   *auth.State
+	limits    *limit.Limiter
+	flight    *limit.Flight
 	metrics   *metrics.Metrics // or nil
 	router    exchange
 	// certificate is what the service shows over TLS, or nil.
@@ -76,6 +79,8 @@ func (s *service) apply(settings config.Config) error {
 		return err
 	}
 	s.level.SetLevel(level)
+	s.limits.Configure(ratesOf(settings.Limit))
+	s.flight.Configure(settings.Limit.InFlight)
 	s.settings = settings
 	return nil
 }
@@ -108,6 +113,8 @@ func (s *service) route(settings config.Config) error {
 		Store:                store,
 		Lifecycle:            s.lifecycle,
 		Log:                  s.log,
+		Limits:               s.limits,
+		Flight:               s.flight,
 		Now:                  time.Now,
 		Tracing:              s.traces.requests(),
 		MaxBodyBytes:         settings.HTTP.MaxBodyBytes,

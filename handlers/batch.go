@@ -84,6 +84,9 @@ func (h *users) batch(c *gin.Context) error {
 	if err := mayRun(c, &batch); err != nil {
 		return err
 	}
+	if err := h.charge(c, &batch); err != nil {
+		return err
+	}
 	return h.batched(c, key, &batch, func(body []byte, results []models.Result) (models.Answer, bool, error) {
 		answer := models.Answer{Status: http.StatusOK}
 		if batch.Independent {

@@ -18,6 +18,7 @@ import (
 	"userapi/handlers/problem"
 	"userapi/middleware"
 	"userapi/middleware/auth"
+	"userapi/middleware/limit"
 	"userapi/middleware/metrics"
 	"userapi/models"
 )
@@ -29,6 +30,10 @@ type Deps struct {
 	Store     Pinger
 	Lifecycle *middleware.Lifecycle
 	Log       *zap.Logger
+	// Limits holds callers to rates, and Flight the service to a number of requests at a time; nil is no
+	// limit. They outlive the router.
+	Limits *limit.Limiter
+	Flight *limit.Flight
 	// Now is the clock by which requests are timed.
 	Now func() time.Time
 	// Tracing records spans of requests; nil for none.
@@ -91,9 +96,13 @@ func New(deps Deps) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := deps.unlimited(); err != nil {
+		return nil, err
+	}
 	users := &users{
 		service:        deps.Users,
 		retries:        deps.Retries,
+		limits:         deps.Limits,
 		lane:           newLane(),
 		body:           newStrictJSON(deps.MaxBodyBytes, deps.IgnoreUnknownMembers),
 		patchBody:      newMergePatch(deps.MaxBodyBytes, deps.IgnoreUnknownMembers),
@@ -110,7 +119,7 @@ func New(deps Deps) (http.Handler, error) {
 	// Every path below also answers HEAD where it has GET, and OPTIONS; those of users also stand
 	// under /v1 and with and without a slash at the end.
 	for _, prefix := range []string{"", "/v1"} {
-		register(&deps, engine.Group(prefix, aboutUsers), []route{
+		register(&deps, engine.Group(prefix, aboutUsers, deps.Flight.Step(problem.ErrOverloaded, problem.Write)), []route{
 			{http.MethodPost, "/users/", models.ScopeWrite, middleware.BudgetWrites, users.create},
 			{http.MethodGet, "/users/", models.ScopeRead, middleware.BudgetReads, users.list},
 			{http.MethodPost, "/users/batch/", models.ScopeBulk, middleware.BudgetBulk, users.batch},
@@ -236,8 +245,18 @@ func register(deps *Deps, group *gin.RouterGroup, routes []route) {
 func (d *Deps) steps(r *route) []gin.HandlerFunc {
 	var steps []gin.HandlerFunc
 	guard := guard{authenticator: d.Auth, log: d.Log}
+	limited := r.budget != middleware.BudgetNone
 	if step := guard.step(r.needs); step != nil {
+		if limited {
+			steps = append(steps, d.Limits.Door(r.budget, refuse))
+		}
 		steps = append(steps, step)
+	}
+	if limited {
+		steps = append(steps, d.Limits.Step(r.budget, refuse))
+	}
+	if permit := guard.permit(r.needs); permit != nil {
+		steps = append(steps, permit)
 	}
 	return append(steps, problem.Handle(r.handler))
 }

@@ -173,11 +173,15 @@ func readBody(buffer *bytes.Buffer, req *http.Request, limit int64) error {
 		body = http.MaxBytesReader(nil, req.Body, limit)
 	}
 	_, err := buffer.ReadFrom(body)
-	var timeout net.Error
-	var tooLarge *http.MaxBytesError
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
+	}
+	var timeout net.Error // here, because these cost allocations
+	var tooLarge *http.MaxBytesError
+	var known *models.Error
+	switch {
+	case errors.As(err, &known): // who let it arrive does not let it in
+		return known
 	case errors.As(err, &tooLarge):
 		return problem.ErrBodyTooLarge
 	case errors.As(err, &timeout) && timeout.Timeout():

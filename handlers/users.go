@@ -11,6 +11,7 @@ import (
 	"github.com/gin-gonic/gin/binding"
 
 	"userapi/handlers/problem"
+	"userapi/middleware/limit"
 	"userapi/models"
 )
 
@@ -36,6 +37,7 @@ type RetryService interface {
 type users struct {
 	service UserService
 	retries RetryService
+	limits  *limit.Limiter
 	// body, patchBody and batchBody read what is sent.
 	body, patchBody, batchBody binding.Binding
 	cursors                    *cursors

@@ -12,7 +12,7 @@ const (
 	// compressFrom is the size in octets from which a content is compressed: a smaller one fits into a
 	// packet as it is.
 	compressFrom = 1024
-	// gzipLevel gives two thirds of the speed of the fastest one, and most of what there is to gain.
+	// gzipLevel costs about what zstd does, and gains most of what there is to gain.
 	gzipLevel = 3
 	// jitter is how many octets an answer to somebody who is known is longer than it need be, at most.
 	jitter = 32
@@ -125,7 +125,7 @@ func Coding(header http.Header) string {
 }
 
 // accepted reads an Accept-Encoding field (RFC 9110, section 12.5.3). Of two that are as welcome it takes
-// zstd, which costs less and gains more. only says that the content must not come as it is. One that
+// zstd, which gains more at the same cost. only says that the content must not come as it is. One that
 // accepts nothing that there is is answered by the content as it is.
 func accepted(header http.Header) (coding string, only bool) {
 	fields := header["Accept-Encoding"]

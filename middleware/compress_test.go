@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -297,8 +298,8 @@ func TestCompress_notAsked(t *testing.T) {
 }
 
 func BenchmarkCompress(b *testing.B) {
-	for _, size := range []int{160, 8000, 160_000} {
-		content := page(size)
+	for _, users := range []int{1, 50, 1000} {
+		content := people(users)
 		around, err := Compress(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			_, _ = w.Write(content)
@@ -307,7 +308,7 @@ func BenchmarkCompress(b *testing.B) {
 			b.Fatal(err)
 		}
 		for _, accept := range []string{"", "gzip", "zstd"} {
-			b.Run(fmt.Sprintf("%d octets for %q", size, accept), func(b *testing.B) {
+			b.Run(fmt.Sprintf("%d users for %q", users, accept), func(b *testing.B) {
 				req := httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/", nil)
 				if accept != "" {
 					req.Header.Set("Accept-Encoding", accept)
@@ -320,6 +321,18 @@ func BenchmarkCompress(b *testing.B) {
 			})
 		}
 	}
+}
+
+// people is a list of users, no two of whom are alike.
+func people(n int) []byte {
+	random := rand.New(rand.NewPCG(1, 2))
+	list := []byte(`{"items":[`)
+	for id := range n {
+		at := fmt.Sprintf("2026-11-%02dT%02d:%02d:%02d.%06dZ", 1+random.IntN(28), random.IntN(24), random.IntN(60), random.IntN(60), random.IntN(1_000_000))
+		list = fmt.Appendf(list, `{"id":%d,"name":"N%x V%x","email":"n%x@example.com","age":%d,"created_at":%q,"updated_at":%q,"version":%d},`,
+			id, random.Uint32(), random.Uint32(), random.Uint32(), random.IntN(100), at, at, 1+random.IntN(9))
+	}
+	return append(list[:len(list)-1], "]}"...)
 }
 
 // discarded is an answer that nobody gets.

@@ -16,9 +16,15 @@
 //  9. CrossOrigin, if other origins are let in, before anybody is asked who he is or is turned away: a
 //     preflight has no credentials, and its page must be able to read why it may not.
 //
-// Then the router finds the route. Before the handler of one that not everybody may ask, package auth says
-// who does: behind the steps above, so that a refusal has its line and its id, and before anything of the
-// body is read.
+// Then the router finds the route. Those about users have more steps, behind the ones above, so that a
+// refusal has its line and its id, and before anything of the body is read:
+//
+//  1. limit.Flight, before anything that costs more than to refuse;
+//  2. limit.Door, before anybody looks at credentials: who has failed too often at an address is refused
+//     there, so that no failure is free;
+//  3. package auth, which says who asks, on routes that not everybody may ask;
+//  4. limit.Step behind that, because it charges the caller and not his address, and before his scopes
+//     are looked at, so that to be refused costs as much as to be served.
 //
 // Compress is no step but stands around the router: inside of it everything speaks of contents as they
 // are.

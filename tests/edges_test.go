@@ -15,6 +15,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/klauspost/compress/zstd"
 
+	"userapi/middleware/auth"
 	"userapi/models"
 	"userapi/repository/repotest"
 	"userapi/tests/testkit"
@@ -87,6 +88,28 @@ func TestEdges_CrossOrigin(t *testing.T) {
 		faults.At(repotest.Before, repotest.Any, 0, repotest.Fail(models.ErrUnavailable))
 		away := testkit.New(t, testkit.Options{Repository: faults, Origins: []string{app}})
 		away.Get(t, "/users/1", "Origin: "+app).Want(503).WantHeader("Access-Control-Allow-Origin", app)
+	})
+	t.Run("who is not let in can read why, and a preflight needs no credentials", func(t *testing.T) {
+		d := newDoor(t)
+		reader := d.key(t, "reader", models.ScopeRead)
+		guarded := d.open(t, auth.Options{}, testkit.Options{Origins: []string{app}})
+		guarded.Get(t, "/users/1", "Origin: "+app).Want(401).WantHeader("Access-Control-Allow-Origin", app)
+		guarded.Delete(t, "/users/1", "Origin: "+app, reader).Want(403).WantHeader("Access-Control-Allow-Origin", app)
+		asks := guarded.Request(t, http.MethodOptions, "/users/1", "", "Origin: "+app, "Access-Control-Request-Method: DELETE", "Access-Control-Request-Headers: authorization,x-api-key")
+		answer, err := http.DefaultTransport.RoundTrip(asks)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = answer.Body.Close()
+		if answer.StatusCode != http.StatusNoContent || answer.Header.Get("Access-Control-Allow-Headers") == "" {
+			t.Errorf("%d, %v", answer.StatusCode, answer.Header)
+		}
+		vary := strings.Join(guarded.Get(t, "/users/1", "Origin: "+app, reader).Want(404).Header.Values("Vary"), ", ")
+		for _, name := range []string{"Authorization", "X-API-Key", "Accept-Encoding", "Origin"} {
+			if strings.Count(vary, name) != 1 {
+				t.Errorf("Vary is %q", vary)
+			}
+		}
 	})
 	t.Run("without a list nothing of it is said", func(t *testing.T) {
 		answer := testkit.New(t, testkit.Options{}).Get(t, "/users/1", "Origin: "+app).Want(404).WantHeader("Vary", "Authorization, Accept-Encoding")

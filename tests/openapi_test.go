@@ -204,8 +204,9 @@ func TestOpenAPI_Document(t *testing.T) {
 	t.Run("every answer declares what all answers have, and is a problem when it is a failure", func(t *testing.T) {
 		_, doc := description(t)
 		for id, op := range operations(doc) {
-			if op.Security == nil || len(*op.Security) > 0 {
-				t.Errorf("%s does not say that it asks for no credentials", id)
+			_, guarded := op.Extensions["x-needs"]
+			if op.Security == nil || (len(*op.Security) == 0) == guarded || guarded && len((*op.Security)[0]) > 0 {
+				t.Errorf("%s does not say whom it asks for credentials, and that it need not", id)
 			}
 			for status, response := range op.Responses.Map() {
 				headers := []string{"X-Request-ID"}
@@ -214,6 +215,9 @@ func TestOpenAPI_Document(t *testing.T) {
 				}
 				if status == "503" {
 					headers = append(headers, "Retry-After")
+				}
+				if status == "401" || status == "403" {
+					headers = append(headers, "WWW-Authenticate")
 				}
 				for _, name := range headers {
 					if header := response.Value.Headers[name]; header == nil || !header.Value.Required {

@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"io/fs"
 	"os"
 	"os/exec"
 	"regexp"
@@ -45,6 +46,66 @@ func TestREADME(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestREADME_Production has the service read the lines that the README shows for it.
+func TestREADME_Production(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "<!-- production:begin")
+	_, rest, _ = strings.Cut(rest, "```yaml\n")
+	lines, _, found := strings.Cut(rest, "```")
+	if !found || strings.Count(lines, "\n") != 10 {
+		t.Fatalf("the README does not show ten lines: %q", lines)
+	}
+	dir := t.TempDir()
+	if err := os.Mkdir(dir+"/secrets", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{
+		"config.yaml": lines, "secrets/keys": "a line\n", "secrets/dsn": "postgres://userapi@127.0.0.1/users", "secrets/redis": "127.0.0.1:6379",
+	} {
+		if err := os.WriteFile(dir+"/"+name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	code, printed, complaints := testkit.Start{Dir: dir, Args: []string{"--print-config"}}.Run(t)
+	if code != 0 || complaints != "" || strings.Count(printed, "# config.yaml:") < 15 {
+		t.Errorf("exit %d, %s\n%s", code, complaints, printed)
+	}
+}
+
+// TestSecurity looks whether the tests are there that docs/security.md names.
+func TestSecurity(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tests strings.Builder
+	err = fs.WalkDir(os.DirFS(".."), ".", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		content, err := os.ReadFile("../" + path)
+		tests.Write(content)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`((?:Test|Fuzz)[A-Za-z0-9_]+)`").FindAllStringSubmatch(string(text), -1)
+	if len(named) < 40 {
+		t.Errorf("it names %d tests", len(named))
+	}
+	for _, name := range named {
+		if !strings.Contains(tests.String(), "\nfunc "+name[1]+"(") {
+			t.Errorf("there is no %s", name[1])
+		}
+	}
 }
 
 // tour returns the commands between the marks of the README.

@@ -171,12 +171,21 @@ func sharedHeaders() openapi3.Headers {
 			Description: description, Required: true, Schema: schema.NewRef(),
 		}}}
 	}
+	optional := func(description, pattern string) *openapi3.HeaderRef {
+		ref := header(description, openapi3.NewStringSchema().WithPattern(pattern))
+		ref.Value.Required = false
+		return ref
+	}
 	return openapi3.Headers{
 		"X-Request-ID":     header("The name of the request in the log: the one that it came with if that is sane, else a new one", openapi3.NewStringSchema().WithMinLength(1).WithMaxLength(128)),
 		"Cache-Control":    header("Answers about users are for the caller alone and to be asked for anew", openapi3.NewStringSchema()),
 		"Vary":             header("The header fields of the request on which the answer depends", openapi3.NewStringSchema()),
 		"WWW-Authenticate": header("What to authenticate by (RFC 9110), one field for each way, and what is wrong (RFC 6750)", openapi3.NewStringSchema().WithMinLength(5)),
 		"Retry-After":      header("After how many seconds to try again", openapi3.NewInt64Schema().WithMin(0)),
+		"RateLimit-Policy": optional("What the service grants this caller, when it limits callers: the budget, its units q and the seconds w in which they come back (draft-ietf-httpapi-ratelimit-headers)",
+			`^"(reads|writes|bulk)";q=[0-9]+;w=[0-9]+$`),
+		"RateLimit": optional("What is left to this caller, when the service limits callers: the units r of the budget, and after how many seconds t there is one more",
+			`^"(reads|writes|bulk)";r=[0-9]+;t=[0-9]+$`),
 	}
 }
 
@@ -195,7 +204,7 @@ func addHeaders(path, status string, response *openapi3.Response) {
 	}
 	names := []string{"X-Request-ID"}
 	if aboutUsers(path) {
-		names = append(names, "Cache-Control", "Vary")
+		names = append(names, "Cache-Control", "Vary", "RateLimit-Policy", "RateLimit")
 	}
 	if status == strconv.Itoa(http.StatusUnauthorized) || status == strconv.Itoa(http.StatusForbidden) {
 		names = append(names, "WWW-Authenticate")

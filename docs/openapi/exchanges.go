@@ -107,6 +107,7 @@ func getExchanges() []exchange {
 		{operation: "getUser", request: "GET /users/ada"},
 		{operation: "getUser", request: one, spoil: broken},
 		{operation: "getUser", request: one, spoil: away},
+		{operation: "getUser", request: one, spoil: refusing(problem.ErrOverloaded)},
 
 		{operation: "getUserByEmail", name: "user", request: byEmail},
 		{operation: "getUserByEmail", request: byEmail, header: withKnownTag},

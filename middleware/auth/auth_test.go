@@ -144,9 +144,9 @@ func TestAuthenticator_Authenticate(t *testing.T) {
 	at := newClock()
 	secret, key := newKey(t, time.Time{})
 	other, _ := newKey(t, time.Time{})
-	a := newAuthenticator(t, newState(t, at), Options{Keys: []Key{key}, Users: usersOf(t, argon("ada", "correct horse"))})
+	a := newAuthenticator(t, newState(t, at), Options{Keys: []Key{key}, Users: cheap("ada", "correct horse")})
 	onlyKeys := newAuthenticator(t, newState(t, at), Options{Keys: []Key{key}})
-	onlyUsers := newAuthenticator(t, newState(t, at), Options{Users: usersOf(t, argon("ada", "correct horse"))})
+	onlyUsers := newAuthenticator(t, newState(t, at), Options{Users: cheap("ada", "correct horse")})
 
 	for _, c := range []struct {
 		name   string
@@ -228,7 +228,7 @@ func TestAuthenticator_Authenticate(t *testing.T) {
 func TestAuthenticator_Challenges(t *testing.T) {
 	state := newState(t, newClock())
 	_, key := newKey(t, time.Time{})
-	users := usersOf(t, argon("ada", "x"))
+	users := cheap("ada", "x")
 	for _, c := range []struct {
 		name          string
 		options       Options

@@ -215,10 +215,11 @@ func TestMetrics_Bounded(t *testing.T) {
 		for status := range 2 * mostOutcomes {
 			ask(e, request(t, "GET", fmt.Sprintf("/careless/%d", 1000+status), ""))
 		}
+		observer := m.Store("memory")
 		for n := range 1000 {
 			m.Auth("basic", strings.Repeat("z", n%30)+string(rune('a'+n%26)))
 			m.Limit("reads", word())
-			_, end := m.Store("memory")(t.Context(), fmt.Sprint("get", n))
+			_, end := observer(t.Context(), fmt.Sprint("get", n))
 			end(nil)
 		}
 		all := gathered(t, m)
@@ -403,6 +404,13 @@ func TestMetrics_Allocations(t *testing.T) {
 	serve()
 	if n := testing.AllocsPerRun(1000, serve); n != 0 {
 		t.Errorf("counting a request allocates %v times", n)
+	}
+	ctx, observer := t.Context(), New(Build{}).Store("memory")
+	if n := testing.AllocsPerRun(1000, func() {
+		_, end := observer(ctx, "get")
+		end(nil)
+	}); n != 0 {
+		t.Errorf("counting an operation of the store allocates %v times", n)
 	}
 }
 

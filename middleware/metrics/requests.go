@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -36,7 +37,7 @@ type outcome struct {
 
 // requests counts requests.
 type requests struct {
-	active   map[string]prometheus.Gauge
+	active   map[string]*atomic.Int64
 	outcomes *children[outcome, *answered]
 
 	duration     *prometheus.HistogramVec
@@ -60,7 +61,7 @@ func newRequests(registry prometheus.Registerer) *requests {
 		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: prometheus.ExponentialBuckets(100, 10, 6)}, labels)
 	}
 	r := &requests{
-		active:       map[string]prometheus.Gauge{},
+		active:       map[string]*atomic.Int64{},
 		duration:     prometheus.NewHistogramVec(duration("http_server_request_duration_seconds", "How long requests took, to the end of the answer; its count is that of the requests."), labels),
 		requestSize:  size("http_server_request_body_size_bytes", "Sizes of the bodies that came with requests, as declared, else as far as they were read; requests without a body are not in it."),
 		responseSize: size("http_server_response_body_size_bytes", "Sizes of the bodies of answers, before compression."),
@@ -68,15 +69,19 @@ func newRequests(registry prometheus.Registerer) *requests {
 			Name: "userapi_aborted_requests_total", Help: "Requests whose connection was cut before the answer was whole: 499 is a client that went away, any other status was sent before something failed.",
 		}, labels),
 	}
-	active := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "http_server_active_requests", Help: "Requests that are being answered."}, []string{labelMethod})
 	for _, method := range []string{
 		http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
 		http.MethodOptions, http.MethodTrace, http.MethodConnect, other,
 	} {
-		r.active[method] = active.WithLabelValues(method)
+		count := new(atomic.Int64)
+		r.active[method] = count
+		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "http_server_active_requests", Help: "Requests that are being answered.",
+			ConstLabels: prometheus.Labels{labelMethod: method},
+		}, func() float64 { return float64(count.Load()) }))
 	}
 	r.outcomes = newChildren(mostOutcomes, outcome{other, unmatched, 0}, r.born)
-	registry.MustRegister(active, r.duration, r.requestSize, r.responseSize, r.aborted)
+	registry.MustRegister(r.duration, r.requestSize, r.responseSize, r.aborted)
 	return r
 }
 
@@ -102,7 +107,7 @@ func (m *Metrics) Requests() gin.HandlerFunc {
 		if active == nil {
 			method, active = other, r.active[other]
 		}
-		active.Inc()
+		active.Add(1)
 		sent := c.Request.ContentLength
 		var body *countedBody
 		if sent < 0 && c.Request.Body != nil {
@@ -112,7 +117,7 @@ func (m *Metrics) Requests() gin.HandlerFunc {
 		whole := false
 		defer func() {
 			// Deferred, so that an answer that was cut off by http.ErrAbortHandler counts too.
-			active.Dec()
+			active.Add(-1)
 			if body != nil {
 				sent = body.octets
 			}

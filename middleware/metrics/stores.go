@@ -3,31 +3,68 @@ package metrics
 import (
 	"context"
 	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"userapi/models"
 )
 
-// mostOperations is far above the operations of all stores times what becomes of them.
-const mostOperations = 300
+// mostOperations is far above the operations of all stores.
+const mostOperations = 40
 
-// operation is what calls of a store share.
-type operation struct{ engine, name, outcome string }
+// result is what became of an operation of a store.
+type result uint8
+
+const (
+	resultOK result = iota
+	resultNotFound
+	resultConflict
+	resultRefused
+	resultCancelled
+	resultUnavailable
+	resultInternal
+	results
+)
+
+// String returns the word that counts.
+func (r result) String() string {
+	return [results]string{"ok", "not_found", "conflict", "refused", "cancelled", "unavailable", "internal"}[r]
+}
+
+// operation is what calls of a method of a store share.
+type operation struct {
+	engine, name string
+	durations    *prometheus.HistogramVec
+	// of has the series of each result that there has been.
+	of [results]atomic.Pointer[prometheus.Observer]
+}
+
+// observe counts one call.
+func (o *operation) observe(r result, took time.Duration) {
+	series := o.of[r].Load()
+	if series == nil {
+		made := o.durations.WithLabelValues(o.engine, o.name, r.String()) // always the same one
+		series = &made
+		o.of[r].Store(series)
+	}
+	(*series).Observe(took.Seconds())
+}
 
 // stores counts what is asked of the store, and what the rules make of requests with a key.
 type stores struct {
-	operations *children[operation, prometheus.Observer]
-	retries    *prometheus.CounterVec
+	durations *prometheus.HistogramVec
+	retries   *prometheus.CounterVec
 }
 
 func newStores(registry prometheus.Registerer) *stores {
-	durations := prometheus.NewHistogramVec(duration("userapi_store_operation_duration_seconds",
-		"How long operations of the store took, cache and waiting included, by what became of them."), []string{"engine", "operation", "outcome"})
 	s := &stores{
-		operations: newChildren(mostOperations, operation{other, other, other}, func(key operation) prometheus.Observer {
-			return durations.WithLabelValues(key.engine, key.name, key.outcome)
-		}),
+		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "userapi_store_operation_duration_seconds", Buckets: durations(),
+			Help: "How long operations of the store took, cache and waiting included, by what became of them.",
+		}, []string{"engine", "operation", "outcome"}),
 		retries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "userapi_idempotent_requests_total",
 			Help: "Requests with an Idempotency-Key: first and kept, replayed from what was kept, reused for another body, in_progress elsewhere, and those that leave the key free: failed, or not_kept, as a dry run.",
@@ -36,45 +73,65 @@ func newStores(registry prometheus.Registerer) *stores {
 	for _, outcome := range []string{"failed", "first", "in_progress", "not_kept", "replayed", "reused"} {
 		s.retries.WithLabelValues(outcome)
 	}
-	registry.MustRegister(durations, s.retries)
+	registry.MustRegister(s.durations, s.retries)
 	return s
 }
 
-// Store returns what is told of the operations of a store (it is a repository/observed.Observer).
+// Store returns what is told of the operations of a store (it is a repository/observed.Observer). What it
+// returns for the end of an operation is called once and then forgotten: it is used again.
 func (m *Metrics) Store(engine string) func(ctx context.Context, name string) (context.Context, func(err error)) {
-	s, now := m.stores, m.now
-	return func(ctx context.Context, name string) (context.Context, func(err error)) {
-		start := now()
-		return ctx, func(err error) {
-			s.operations.of(operation{engine, name, outcomeOf(err)}).Observe((now() - start).Seconds())
+	now := m.now
+	operations := newChildren(mostOperations, other, func(name string) *operation {
+		return &operation{engine: engine, name: name, durations: m.stores.durations}
+	})
+	calls := new(sync.Pool)
+	calls.New = func() any {
+		c := new(call)
+		c.end = func(err error) {
+			operation, took := c.operation, now()-c.start
+			calls.Put(c)
+			operation.observe(resultOf(err), took)
 		}
+		return c
+	}
+	return func(ctx context.Context, name string) (context.Context, func(err error)) {
+		c := calls.Get().(*call)
+		c.operation, c.start = operations.of(name), now()
+		return ctx, c.end
 	}
 }
 
-// outcomeOf sorts the errors of a store. That something is not there, or clashes, or is refused by the
+// call is an operation that has begun. They are kept for others, because a function that is made anew
+// for each costs as much as all the counting.
+type call struct {
+	operation *operation
+	start     time.Duration
+	end       func(err error)
+}
+
+// resultOf sorts the errors of a store. That something is not there, or clashes, or is refused by the
 // rules, is no failure of the store.
-func outcomeOf(err error) string {
+func resultOf(err error) result {
 	if err == nil {
-		return "ok"
+		return resultOK
 	}
-	known := models.AsError(err)
-	switch known.Kind {
+	switch models.AsError(err).Kind {
 	case models.KindNotFound:
-		return "not_found"
+		return resultNotFound
 	case models.KindConflict, models.KindStale:
-		return "conflict"
+		return resultConflict
 	case models.KindUnavailable:
-		return "unavailable"
+		return resultUnavailable
 	case models.KindInternal:
 		switch {
 		case errors.Is(err, context.Canceled):
-			return "cancelled"
+			return resultCancelled
 		case errors.Is(err, context.DeadlineExceeded):
-			return "unavailable"
+			return resultUnavailable
 		}
-		return "internal"
+		return resultInternal
 	default:
-		return "refused"
+		return resultRefused
 	}
 }
 

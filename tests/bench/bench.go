@@ -58,6 +58,7 @@ func parts() []part {
 		{"start", (*bench).measureStart},
 		{"ratio", (*bench).measureRatios},
 		{"guards", (*bench).measureGuards},
+		{"overload", (*bench).measureOverload},
 		{"create", (*bench).measureCreate},
 		{"memory", (*bench).measureMemory},
 		{"growth", (*bench).measureGrowth},

@@ -22,6 +22,7 @@ import (
 	"userapi/handlers"
 	"userapi/middleware"
 	"userapi/middleware/auth"
+	"userapi/middleware/limit"
 	"userapi/middleware/metrics"
 	"userapi/models"
 	"userapi/repository"
@@ -55,6 +56,10 @@ type Options struct {
 	RequireIfMatch bool
 	// TrustedProxies is http.trusted_proxies.
 	TrustedProxies []string
+	// Rates are limit.reads, limit.writes and limit.bulk.
+	Rates limit.Rates
+	// Flight is limit.in_flight, which is none if nil.
+	Flight *limit.Flight
 	// WithoutDocuments is http.swagger: false.
 	WithoutDocuments bool
 	// Auth knows who may send requests; if nil, everybody may.
@@ -116,6 +121,10 @@ func New(tb testing.TB, options Options) *Service {
 		key = make([]byte, 32)
 		_, _ = rand.Read(key)
 	}
+	limits, err := limit.New(limit.Options{Rates: options.Rates, MaxCallers: settings.Limit.MaxCallers, Now: now})
+	if err != nil {
+		tb.Fatal(err)
+	}
 	var retries handlers.RetryService = services.NewRetries(answers)
 	if counted != nil {
 		retries = counted.Retries(retries)
@@ -128,6 +137,8 @@ func New(tb testing.TB, options Options) *Service {
 		Lifecycle:            service.Lifecycle,
 		Log:                  zap.New(zapcore.NewCore(encoder(), service.Log, options.LogLevel)),
 		Now:                  now,
+		Limits:               limits,
+		Flight:               options.Flight,
 		MaxBodyBytes:         cmp.Or(options.MaxBodyBytes, settings.HTTP.MaxBodyBytes),
 		IgnoreUnknownMembers: options.IgnoreUnknownMembers,
 		RequireIfMatch:       options.RequireIfMatch,

@@ -1,0 +1,245 @@
+package limit
+
+import (
+	"errors"
+	"io"
+	"math"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gin-gonic/gin"
+)
+
+const (
+	// calm is how many requests are never too many. A store that works at a few of them at a time can
+	// be slow with that many, but not overloaded.
+	calm = 64
+	// watched is with how many the clock is looked at, so that it is with those who are let in when there
+	// are too many.
+	watched = calm / 2
+	// patience is how long a request may be worked at, the fastest of those that end at a time, before
+	// there are more of them than can be worked at. Clients wait a second or so.
+	patience = 250 * time.Millisecond
+	// glance is how often that is judged, and memory how long a judgement holds that nobody renews.
+	glance = 100 * time.Millisecond
+	memory = time.Second
+)
+
+// Flight bounds how many requests are worked at. A request that is waited for does not count: neither
+// while its body arrives nor from when its answer begins to leave, so that no slow client takes a place
+// from others. It is safe for concurrent use.
+//
+// The bound is for bursts. A load that stays beyond what can be done would keep that many waiting, and
+// where they are not worked off in time everybody gets his answer too late. So when even the fastest
+// request takes longer than it should, only as many are let in as end in that time (Little's law), until
+// the fastest is fast again.
+type Flight struct {
+	now      func() time.Time
+	start    time.Time
+	most     atomic.Int64
+	allowed  atomic.Int64 // at present, of most
+	current  atomic.Int64
+	shed     atomic.Int64
+	passages sync.Pool // of *passage
+
+	// What has ended since a time, by the clock of elapsed. Each is touched only when it is crowded.
+	since   atomic.Int64
+	ended   atomic.Int64
+	fastest atomic.Int64
+}
+
+// NewFlight returns a bound; 0 is none.
+func NewFlight(most int, now func() time.Time) *Flight {
+	f := &Flight{now: now, start: now(), passages: sync.Pool{New: func() any { return new(passage) }}}
+	f.Configure(most)
+	f.fastest.Store(math.MaxInt64)
+	return f
+}
+
+// Configure changes the bound; 0 is none. Those in flight stay.
+func (f *Flight) Configure(most int) {
+	f.most.Store(int64(most))
+	f.allowed.Store(int64(most))
+}
+
+// FlightStats is how many requests can be worked at, how many of them are let in at present and how many
+// are worked at now, and how many were refused since NewFlight.
+type FlightStats struct{ Most, Allowed, Current, Shed int64 }
+
+// Stats returns the counts as they are now.
+func (f *Flight) Stats() FlightStats {
+	return FlightStats{f.most.Load(), f.allowed.Load(), f.current.Load(), f.shed.Load()}
+}
+
+// elapsed is never zero, which stands for a time that nobody has looked at.
+func (f *Flight) elapsed() time.Duration { return f.now().Sub(f.start) + 1 }
+
+// tooMany says whether so many are more than are let in.
+func (f *Flight) tooMany(count int64) bool {
+	most := f.most.Load()
+	return most > 0 && count > f.allowed.Load() && (count > most || !f.forget())
+}
+
+// full says whether there is no place.
+func (f *Flight) full() bool {
+	if f.tooMany(f.current.Load() + 1) {
+		f.shed.Add(1)
+		return true
+	}
+	return false
+}
+
+// enter takes a place if one is free, and returns since when.
+func (f *Flight) enter() (since time.Duration, ok bool) {
+	now := f.current.Add(1)
+	if f.tooMany(now) {
+		f.current.Add(-1)
+		f.shed.Add(1)
+		return 0, false
+	}
+	if now <= watched {
+		return 0, true // and the clock is spared
+	}
+	return f.elapsed(), true
+}
+
+// leave gives a place back.
+func (f *Flight) leave(since time.Duration) {
+	f.current.Add(-1)
+	if since == 0 {
+		return
+	}
+	now := f.elapsed()
+	took := int64(now - since)
+	for fastest := f.fastest.Load(); took < fastest && !f.fastest.CompareAndSwap(fastest, took); fastest = f.fastest.Load() {
+	}
+	f.ended.Add(1)
+	begun := f.since.Load()
+	if span := now - time.Duration(begun); span >= glance && f.since.CompareAndSwap(begun, int64(now)) {
+		f.judge(span, f.ended.Swap(0), time.Duration(f.fastest.Swap(math.MaxInt64)))
+	}
+}
+
+// judge decides how many are let in, by how many have ended in a span of time and how long the fastest of
+// them took.
+func (f *Flight) judge(span time.Duration, ended int64, fastest time.Duration) {
+	most, allowed := f.most.Load(), f.allowed.Load()
+	switch {
+	case span > memory: // they came after a pause
+		allowed = most
+	case fastest > patience:
+		allowed = int64(float64(ended) * patience.Seconds() / span.Seconds())
+	default:
+		allowed += allowed/32 + 1 // slowly, for it takes as long as a request to see what comes of it
+	}
+	f.allowed.Store(min(max(allowed, calm), most))
+}
+
+// forget lets as many in as can be when it is long ago that there were too many, and says whether it is.
+func (f *Flight) forget() bool {
+	if begun := f.since.Load(); f.elapsed()-time.Duration(begun) > memory {
+		f.allowed.Store(f.most.Load())
+		return true
+	}
+	return false
+}
+
+// Step lets a request through for which there is a place, and else has it answered with the error that
+// tells of overload. One with a body takes its place when the body is there.
+func (f *Flight) Step(overload error, answer func(*gin.Context, error)) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		body := c.Request.Body
+		arrives := body != nil && body != http.NoBody
+		var since time.Duration
+		var ok bool
+		if arrives {
+			ok = !f.full()
+		} else {
+			since, ok = f.enter()
+		}
+		if !ok {
+			answer(c, overload)
+			c.Abort()
+			return
+		}
+		p := f.passages.Get().(*passage)
+		p.ResponseWriter, p.flight, p.since, p.holds = c.Writer, f, since, !arrives
+		c.Writer = p
+		if arrives {
+			c.Request.Body = &arrival{ReadCloser: body, passage: p, overload: overload}
+			defer func() { c.Request.Body = body }()
+		}
+		defer p.end(c)
+		c.Next()
+	}
+}
+
+// passage is one request on its way through, and the writer of its answer.
+type passage struct {
+	gin.ResponseWriter
+	flight *Flight
+	since  time.Duration
+	holds  bool // a place
+}
+
+// release gives the place back, if the request has one.
+func (p *passage) release() {
+	if p.holds {
+		p.holds = false
+		p.flight.leave(p.since)
+	}
+}
+
+func (p *passage) end(c *gin.Context) {
+	p.release()
+	c.Writer = p.ResponseWriter
+	flight := p.flight
+	p.ResponseWriter, p.flight = nil, nil
+	flight.passages.Put(p)
+}
+
+// Write implements http.ResponseWriter.
+func (p *passage) Write(octets []byte) (int, error) {
+	p.release()
+	return p.ResponseWriter.Write(octets) //nolint:wrapcheck // it is that writer
+}
+
+// WriteString implements io.StringWriter.
+func (p *passage) WriteString(text string) (int, error) {
+	p.release()
+	return p.ResponseWriter.WriteString(text) //nolint:wrapcheck // it is that writer
+}
+
+// Flush implements http.Flusher.
+func (p *passage) Flush() {
+	p.release()
+	p.ResponseWriter.Flush()
+}
+
+// Unwrap is for http.ResponseController.
+func (p *passage) Unwrap() http.ResponseWriter { return p.ResponseWriter }
+
+// arrival is the body of a request, which has no place while it arrives.
+type arrival struct {
+	io.ReadCloser
+	passage  *passage
+	overload error
+	ended    error
+}
+
+// Read implements io.Reader. At its end the request needs a place, and fails if there is none.
+func (a *arrival) Read(octets []byte) (int, error) {
+	if a.ended != nil {
+		return 0, a.ended
+	}
+	n, err := a.ReadCloser.Read(octets)
+	if errors.Is(err, io.EOF) {
+		if a.passage.since, a.passage.holds = a.passage.flight.enter(); !a.passage.holds {
+			err = a.overload
+		}
+	}
+	a.ended = err
+	return n, err //nolint:wrapcheck // as it came, since io.EOF is not an error
+}
