@@ -116,24 +116,8 @@ func start(ctx context.Context, service *service, signals, hangups <-chan os.Sig
 	defer stopTLS()
 	preparing := store.begin(ctx)
 	defer preparing.end()
-	if key, err, done := preparing.look(firstLook); done {
-		if err == nil {
-			err = service.open(store, key)
-		}
-		if err != nil {
-			return err
-		}
-	} else {
-		if err := service.open(closed(), make([]byte, 32)); err != nil {
-			return err
-		}
-		server.opening = func(ctx context.Context) error {
-			key, err := preparing.wait(ctx)
-			if err != nil {
-				return err
-			}
-			return service.open(store, key)
-		}
+	if err := service.begin(preparing, store, server); err != nil {
+		return err
 	}
 	defer service.follow(ctx, hangups)()
 	announce(listener.Addr(), settings, log)

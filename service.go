@@ -51,6 +51,25 @@ func newService(settings config.Config, log *zap.Logger, level zap.AtomicLevel) 
 	return &service{log: log, level: level, lifecycle: new(middleware.Lifecycle), callers: auth.NewState(time.Now), settings: settings}
 }
 
+// begin has requests answered: from the store if it is there soon, else as if it were away, until it is.
+func (s *service) begin(preparing *preparation, store *storage, server *server) error {
+	key, err, done := preparing.look(firstLook)
+	switch {
+	case err != nil:
+		return err
+	case done:
+		return s.open(store, key)
+	}
+	server.opening = func(ctx context.Context) error {
+		key, err := preparing.wait(ctx)
+		if err != nil {
+			return err
+		}
+		return s.open(store, key)
+	}
+	return s.open(closed(), make([]byte, 32))
+}
+
 // open has requests answered from a store.
 func (s *service) open(store repository.Store, cursorKey []byte) error {
 	if known, ok := store.(*storage); ok {
