@@ -46,24 +46,8 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		fmt.Fprintln(stderr, "userapi:", err)
 		return exitUsage
 	}
-	switch loaded.Action {
-	case config.ShowHelp:
-		fmt.Fprint(stdout, config.Help())
-		return exitOK
-	case config.ShowVersion:
-		fmt.Fprintln(stdout, version())
-		return exitOK
-	case config.PrintConfig:
-		printWarnings(stderr, loaded.Warnings)
-		fmt.Fprint(stdout, loaded.YAML())
-		return exitOK
-	case config.Migrate:
-		return migrateOnly(ctx, loaded.Config, stdout, stderr)
-	case config.NewAPIKey:
-		return newAPIKey(loaded.NewKey, time.Now(), stdout, stderr)
-	case config.HealthCheck:
-		return healthCheck(ctx, loaded.Config, stdout, stderr)
-	case config.Serve:
+	if code, done := act(ctx, loaded, stdout, stderr); done {
+		return code
 	}
 
 	signal.Ignore(syscall.SIGPIPE) // to lose the reader of the log is not to lose the service
@@ -138,10 +122,4 @@ func start(ctx context.Context, service *service, signals, hangups <-chan os.Sig
 	defer service.follow(ctx, hangups)()
 	announce(listener.Addr(), settings, log)
 	return server.serve(ctx, signals)
-}
-
-func printWarnings(stderr io.Writer, warnings []string) {
-	for _, warning := range warnings {
-		fmt.Fprintln(stderr, "userapi: warning:", warning)
-	}
 }

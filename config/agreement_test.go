@@ -212,7 +212,10 @@ func TestAgreements(t *testing.T) {
 	})
 	t.Run("let everybody in where that is said to be meant, and whoever is on this machine", func(t *testing.T) {
 		for _, args := range [][]string{
-			{"--addr", ":9000", "--set", "auth.allow_anonymous=true"}, {"--addr", "localhost:9000"}, {"--addr", "[::1]:9000"}, {"--addr", "127.9.9.9:9000"},
+			{"--addr", ":9000", "--set", "auth.allow_anonymous=true"},
+			{"--addr", "localhost:9000"},
+			{"--addr", "[::1]:9000"},
+			{"--addr", "127.9.9.9:9000"},
 			{"--addr", ":9000", "--set", "auth.mode=api_key", "--set", "auth.api_keys=x"},
 		} {
 			if _, err := Load(t.TempDir(), args, nil); err != nil {

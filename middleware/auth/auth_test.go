@@ -129,9 +129,14 @@ func TestNew(t *testing.T) {
 	t.Run("what lets nobody in is refused", func(t *testing.T) {
 		state := newState(t, newClock())
 		for _, options := range []Options{
-			{}, {Users: []User{}}, {Keys: []Key{}}, {Tokens: &Tokens{Secret: make([]byte, 32), Audience: "a"}},
-			{Tokens: &Tokens{Secret: make([]byte, 31), Issuer: "i", Audience: "a"}}, {Tokens: &Tokens{Issuer: "i", Audience: "a"}},
-			{Tokens: &Tokens{JWKSURL: "http://issuer.example/jwks", Issuer: "i", Audience: "a"}}, {Keys: []Key{{Name: "a"}, {Name: "b"}}},
+			{},
+			{Users: []User{}},
+			{Keys: []Key{}},
+			{Tokens: &Tokens{Secret: make([]byte, 32), Audience: "a"}},
+			{Tokens: &Tokens{Secret: make([]byte, 31), Issuer: "i", Audience: "a"}},
+			{Tokens: &Tokens{Issuer: "i", Audience: "a"}},
+			{Tokens: &Tokens{JWKSURL: "http://issuer.example/jwks", Issuer: "i", Audience: "a"}},
+			{Keys: []Key{{Name: "a"}, {Name: "b"}}},
 		} {
 			if _, err := New(state, options); err == nil {
 				t.Errorf("%+v is taken", options)
@@ -237,7 +242,8 @@ func TestAuthenticator_Challenges(t *testing.T) {
 		{"users", Options{Users: users}, []string{`Basic realm="users", charset="UTF-8"`}, []string{`Basic realm="users", charset="UTF-8"`}},
 		{"keys", Options{Keys: []Key{key}}, []string{`Bearer realm="users"`}, []string{`Bearer realm="users", error="invalid_token"`}},
 		{
-			"both", Options{Users: users, Keys: []Key{key}},
+			"both",
+			Options{Users: users, Keys: []Key{key}},
 			[]string{`Bearer realm="users"`, `Basic realm="users", charset="UTF-8"`},
 			[]string{`Bearer realm="users", error="invalid_token"`, `Basic realm="users", charset="UTF-8"`},
 		},

@@ -163,7 +163,7 @@ func wellFormed(text string) bool {
 	}
 	crc := ^uint32(0) // by hand: package crc32 would have the text copied to the heap
 	for _, c := range []byte(text[:keyLength-checksumDigits]) {
-		crc = crc32.IEEETable[byte(crc)^c] ^ crc>>8
+		crc = crc32.IEEETable[crc&0xff^uint32(c)] ^ crc>>8
 	}
 	return sum == uint64(^crc)
 }
