@@ -154,7 +154,7 @@ func (l *Log) forbid(req *http.Request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, secret := range secrets {
-		if len(secret) >= shortestSecret && !instant.MatchString(secret) {
+		if len(secret) >= shortestSecret && !instant.MatchString(secret) && !chance.MatchString(secret) {
 			l.forbidden[secret] = true
 		}
 	}
@@ -184,6 +184,9 @@ const shortestSecret = 6
 
 // instant matches the times of users, which the log has as well.
 var instant = regexp.MustCompile(`^\d{4}-\d\d-\d\dT[0-9:.]+Z$`)
+
+// chance matches short texts that an id, which is random and in hex, may hold as well.
+var chance = regexp.MustCompile(`^[0-9a-f]{1,10}$`)
 
 // texts returns the strings in a JSON document, member names left out.
 func texts(document any) []string {
