@@ -116,7 +116,7 @@ func start(ctx context.Context, service *service, signals, hangups <-chan os.Sig
 	defer stopTLS()
 	preparing := store.begin(ctx)
 	defer preparing.end()
-	if err := service.begin(preparing, store, server); err != nil {
+	if err := service.begin(preparing, store, server); err != nil { //nolint:contextcheck // what it starts ends with the service
 		return err
 	}
 	defer service.follow(ctx, hangups)()

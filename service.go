@@ -65,7 +65,7 @@ func (s *service) begin(preparing *preparation, store *storage, server *server) 
 		if err != nil {
 			return err
 		}
-		return s.open(store, key)
+		return s.open(store, key) //nolint:contextcheck // what it starts ends with the service
 	}
 	return s.open(closed(), make([]byte, 32))
 }
