@@ -14,12 +14,6 @@ import (
 	"userapi/repository/repotest"
 )
 
-func TestStore(t *testing.T) {
-	repotest.Run(t, func(testing.TB) repository.UserRepository {
-		return observed.New(memory.New(), func(ctx context.Context, _ string) (context.Context, func(error)) { return ctx, func(error) {} })
-	})
-}
-
 // book is what an observer heard.
 type book struct{ operations []string }
 
