@@ -15,7 +15,8 @@ import (
 func TestProcess_PoolExhausted(t *testing.T) {
 	t.Run("200 clients on 4 connections: served or 503 in time, and the connections are kept busy", func(t *testing.T) {
 		const conns, clients, latency, length = 4, 200, 100 * time.Millisecond, 4 * time.Second
-		proxy, start := through(t, sql.Postgres, "storage.max_conns=4", "storage.max_wait=200ms", "storage.timeout=3s")
+		// Nothing is shed before the line for the connections, which is what this is about.
+		proxy, start := through(t, sql.Postgres, "storage.max_conns=4", "storage.max_wait=200ms", "storage.timeout=3s", "limit.in_flight=0")
 		p := start.Binary(t)
 		c := crowd{t: t, p: p, path: fmt.Sprintf("/users/%d", p.Create(t, ada).ID)}
 		proxy.Harm(testkit.Down, testkit.Toxic{Latency: latency})

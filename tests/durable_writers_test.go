@@ -162,14 +162,15 @@ func (w *writer) patch(user testkit.User) bool {
 }
 
 func (w *writer) remove(user testkit.User) bool {
+	w.note(func() { w.unsure[user.ID] = http.MethodDelete }) // who reads meanwhile may find it gone before the answer is here
 	answer, there := w.send(http.StatusNoContent, w.p.Request(w.t, http.MethodDelete, fmt.Sprintf("/users/%d", user.ID), "",
 		fmt.Sprintf(`If-Match: "%d"`, user.Version)))
 	w.note(func() {
 		if answer == nil {
-			w.unsure[user.ID] = http.MethodDelete
 			return
 		}
 		delete(w.users, user.ID)
+		delete(w.unsure, user.ID)
 		w.gone[user.ID] = true
 	})
 	return there

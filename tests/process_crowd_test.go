@@ -34,7 +34,7 @@ func TestProcess_Crowd(t *testing.T) {
 		t.Skipf("this process may have %d files open (ulimit -n), and 5000 are needed", limit.Cur)
 	}
 	p := testkit.Start{Args: []string{
-		"--set", "http.read_header_timeout=1500ms", "--set", "http.read_timeout=1500ms", "--set", "http.write_timeout=1500ms", "--set", "http.idle_timeout=1500ms",
+		"--set", "http.read_header_timeout=3s", "--set", "http.read_timeout=3s", "--set", "http.write_timeout=3s", "--set", "http.idle_timeout=3s",
 	}}.Binary(t)
 	for n := range 200 {
 		p.Create(t, named(n, quoted(strings.Repeat("😀", 100))))

@@ -48,7 +48,7 @@ func TestProcess_Answers(t *testing.T) {
 		t.Parallel()
 		const key = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY="
 		_, stdout, _ := testkit.Start{
-			Args: []string{"--print-config", "--addr", ":9000", "--set", "shutdown.drain=1s"},
+			Args: []string{"--print-config", "--addr", "[::1]:9000", "--set", "shutdown.drain=1s"},
 			Env:  []string{"USERAPI_CURSOR_KEY=" + key, "USERAPI_LOG_LEVEL=warn"},
 		}.Run(t)
 		if strings.Contains(stdout, key) {
