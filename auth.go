@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -52,27 +51,12 @@ func tokensOf(wanted config.JWT) (*auth.Tokens, error) {
 	if wanted.KeyFile == "" {
 		return tokens, nil
 	}
-	content, err := readKeyFile(wanted.KeyFile)
-	if err == nil {
-		tokens.Keys, err = auth.ParsePublicKeys(content)
+	content, err := config.ReadFile(wanted.KeyFile)
+	if err != nil {
+		return nil, about("jwt.key_file", errors.New("the file cannot be read; name one that can"))
 	}
+	tokens.Keys, err = auth.ParsePublicKeys(content)
 	return tokens, about("jwt.key_file", err)
-}
-
-// maxKeyFile is far above any file with keys, and an end to /dev/zero.
-const maxKeyFile = 1 << 20
-
-func readKeyFile(path string) ([]byte, error) {
-	file, err := os.Open(path) //nolint:gosec // the operator names the file
-	if err != nil {
-		return nil, errors.New("the file cannot be read; name one that can")
-	}
-	defer file.Close() //nolint:errcheck // it was only read
-	content, err := io.ReadAll(io.LimitReader(file, maxKeyFile))
-	if err != nil {
-		return nil, errors.New("the file cannot be read; name one that can")
-	}
-	return content, nil
 }
 
 // scopesOf returns the set of some words, which the settings have judged.

@@ -64,7 +64,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	}
 	service := newService(loaded.Config, log, level)
 	service.metrics = newMetrics(loaded.Config.Admin, writer.linesLost)
-	service.load = func() (config.Loaded, error) { return config.Load("", args, environ) }
+	service.load = func() (config.Loaded, error) { return loaded.Reload("", args, environ) }
 	run := func() error { return start(ctx, service, signals, hangups) }
 	if err := traced(service, environ, signals, run); err != nil { //nolint:contextcheck // the spans end when all else has
 		fmt.Fprintln(stderr, "userapi:", err)
