@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"go.uber.org/zap"
+
 	"userapi/config"
 	"userapi/middleware/auth"
 	"userapi/models"
@@ -41,6 +43,16 @@ func newAuthenticator(state *auth.State, settings config.Config, observe func(me
 	}
 	authenticator, err := auth.New(state, options)
 	return authenticator, about("auth.mode", err)
+}
+
+// warnOf says in the log what an operator should know of who is let in.
+func warnOf(authenticator *auth.Authenticator, log *zap.Logger) {
+	if authenticator == nil {
+		return
+	}
+	for _, remark := range authenticator.Remarks() {
+		log.Warn(remark)
+	}
 }
 
 // tokensOf returns whose tokens are believed.

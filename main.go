@@ -82,9 +82,11 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 func start(ctx context.Context, service *service, signals, hangups <-chan os.Signal) error {
 	settings, log := service.settings, service.log
 	defer service.callers.Close()
-	if _, err := newAuthenticator(service.callers, settings, nil); err != nil { //nolint:contextcheck // what it starts ends with callers
+	authenticator, err := newAuthenticator(service.callers, settings, nil) //nolint:contextcheck // what it starts ends with callers
+	if err != nil {
 		return err // before anything is changed
 	}
+	warnOf(authenticator, log)
 	listener, err := listen(ctx, settings.HTTP.Addr)
 	if err != nil {
 		return err

@@ -44,6 +44,8 @@ type service struct {
 	settings  config.Config
 	store     repository.Store
 	cursorKey []byte
+	// authenticator is who is let in now, or nil for everybody.
+	authenticator *auth.Authenticator
 }
 
 // newService returns a service that has no store yet.
@@ -101,6 +103,7 @@ func (s *service) apply(settings config.Config) error {
 	s.limits.Configure(ratesOf(settings.Limit))
 	s.flight.Configure(settings.Limit.InFlight)
 	s.settings = settings
+	warnOf(s.authenticator, s.log)
 	return nil
 }
 
@@ -157,6 +160,7 @@ func (s *service) route(settings config.Config) error {
 		return err
 	}
 	s.router.set(router)
+	s.authenticator = authenticator
 	return nil
 }
 

@@ -130,8 +130,6 @@ func TestNew(t *testing.T) {
 		state := newState(t, newClock())
 		for _, options := range []Options{
 			{},
-			{Users: []User{}},
-			{Keys: []Key{}},
 			{Tokens: &Tokens{Secret: make([]byte, 32), Audience: "a"}},
 			{Tokens: &Tokens{Secret: make([]byte, 31), Issuer: "i", Audience: "a"}},
 			{Tokens: &Tokens{Issuer: "i", Audience: "a"}},
@@ -228,6 +226,32 @@ func TestAuthenticator_Authenticate(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestAuthenticator_Remarks(t *testing.T) {
+	state := newState(t, newClock())
+	_, key := newKey(t, time.Time{})
+	for _, c := range []struct {
+		name    string
+		options Options
+		want    []string
+	}{
+		{"all is well", Options{Users: cheap("ada", "x"), Keys: []Key{key}}, nil},
+		{"nobody is left", Options{Users: []User{}, Keys: []Key{}}, []string{"basic lets nobody in", "api_key lets nobody in"}},
+		{"works differ", Options{Users: append(bcrypted(t, "ada", "x"), cheap("grace", "y")...)}, []string{"the passwords of users are stored with different work (argon2id m=8,t=1,p=1; bcrypt 4)"}},
+	} {
+		t.Run("say when "+c.name, func(t *testing.T) {
+			got := newAuthenticator(t, state, c.options).Remarks()
+			if len(got) != len(c.want) {
+				t.Fatalf("%q", got)
+			}
+			for i, want := range c.want {
+				if !strings.HasPrefix(got[i], want) {
+					t.Errorf("%q, want %q", got[i], want)
+				}
+			}
+		})
+	}
 }
 
 func TestAuthenticator_Challenges(t *testing.T) {
