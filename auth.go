@@ -55,6 +55,18 @@ func warnOf(authenticator *auth.Authenticator, log *zap.Logger) {
 	}
 }
 
+// tellOfIssuer says in the log when the keys of the issuer could not be read: those from before are good for
+// as long as that lasts, also one that was revoked.
+func tellOfIssuer(log *zap.Logger) func(error) {
+	return func(err error) {
+		if err == nil {
+			log.Info("the keys of the issuer of tokens can be read again")
+			return
+		}
+		log.Warn("the keys of the issuer of tokens could not be read; those from before stay good", zap.Error(err))
+	}
+}
+
 // tokensOf returns whose tokens are believed.
 func tokensOf(wanted config.JWT) (*auth.Tokens, error) {
 	tokens := &auth.Tokens{

@@ -87,6 +87,7 @@ func start(ctx context.Context, service *service, signals, hangups <-chan os.Sig
 		return err // before anything is changed
 	}
 	warnOf(authenticator, log)
+	service.metrics.SetIssuerKeys(service.callers.KeysRead)
 	listener, err := listen(ctx, settings.HTTP.Addr)
 	if err != nil {
 		return err

@@ -50,7 +50,9 @@ type service struct {
 
 // newService returns a service that has no store yet.
 func newService(settings config.Config, log *zap.Logger, level zap.AtomicLevel) *service {
-	return &service{log: log, level: level, lifecycle: new(middleware.Lifecycle), callers: auth.NewState(time.Now), settings: settings}
+	callers := auth.NewState(time.Now)
+	callers.Issuer = tellOfIssuer(log)
+	return &service{log: log, level: level, lifecycle: new(middleware.Lifecycle), callers: callers, settings: settings}
 }
 
 // begin has requests answered: from the store if it is there soon, else as if it were away, until it is.
@@ -103,6 +105,7 @@ func (s *service) apply(settings config.Config) error {
 	s.limits.Configure(ratesOf(settings.Limit))
 	s.flight.Configure(settings.Limit.InFlight)
 	s.settings = settings
+	s.callers.Renew()
 	warnOf(s.authenticator, s.log)
 	return nil
 }

@@ -21,16 +21,16 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // clock moves when a test moves it. It is safe for concurrent use.
-type clock struct{ seconds atomic.Int64 }
+type clock struct{ nanos atomic.Int64 }
 
 func newClock() *clock {
 	c := new(clock)
-	c.seconds.Store(1_800_000_000)
+	c.nanos.Store(1_800_000_000 * int64(time.Second))
 	return c
 }
 
-func (c *clock) now() time.Time        { return time.Unix(c.seconds.Load(), 0) }
-func (c *clock) move(by time.Duration) { c.seconds.Add(int64(by / time.Second)) }
+func (c *clock) now() time.Time        { return time.Unix(0, c.nanos.Load()) }
+func (c *clock) move(by time.Duration) { c.nanos.Add(int64(by)) }
 
 func newState(t testing.TB, at *clock) *State {
 	t.Helper()

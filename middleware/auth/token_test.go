@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -304,6 +305,71 @@ func TestIssuer(t *testing.T) {
 			t.Error(got)
 		}
 	})
+	t.Run("somebody is told of what it fails with, once a minute, and when that is over", func(t *testing.T) {
+		at, issuer := newClock(), newPublisher(t, keySet(edJWK("one", firstPublic)))
+		state := newState(t, at)
+		told := make(chan error, 100)
+		state.Issuer = func(err error) { told <- err }
+		a := newAuthenticator(t, state, Options{Tokens: tokensAt(issuer.URL)})
+		eventually(t, "the keys", func() bool { return a.Ready() == nil })
+		first := at.now()
+		if got := state.KeysRead(); !got.Equal(first) {
+			t.Errorf("the keys were read at %v", got)
+		}
+		issuer.publish(`{"keys":[],"note":"s3cr3t"}`)
+		for range 8 { // 80 seconds
+			at.move(asksEvery)
+			reason(t, a, tokenBy(t, at, "two", second))
+		}
+		if got := state.KeysRead(); !got.Equal(first) {
+			t.Errorf("no key counts as keys, read at %v", got)
+		}
+		issuer.publish(keySet(edJWK("one", firstPublic)))
+		at.move(asksEvery)
+		eventually(t, "good keys", func() bool {
+			reason(t, a, tokenBy(t, at, "two", second))
+			return state.KeysRead().Equal(at.now())
+		})
+		at.move(asksEvery)
+		reason(t, a, tokenBy(t, at, "two", second))
+		state.Close()
+		close(told)
+		said := []string{}
+		for err := range told {
+			said = append(said, fmt.Sprint(err))
+		}
+		const none = "it has no public key for signatures that can be used"
+		if want := []string{none, none, "<nil>"}; !slices.Equal(said, want) {
+			t.Errorf("%q", said)
+		}
+	})
+	t.Run("a failure is told without the URL", func(t *testing.T) {
+		at, issuer := newClock(), newPublisher(t, "")
+		state, told := newState(t, at), make(chan error, 100)
+		state.Issuer = func(err error) { told <- err }
+		issuer.Close()
+		newAuthenticator(t, state, Options{Tokens: tokensAt(issuer.URL + "/s3cr3t")})
+		if err := <-told; err == nil || strings.Contains(err.Error(), "s3cr3t") {
+			t.Errorf("%v", err)
+		}
+	})
+	t.Run("new settings have it asked again, at once or as soon as it may be", func(t *testing.T) {
+		at, issuer := newClock(), newPublisher(t, keySet(edJWK("one", firstPublic)))
+		state := newState(t, at)
+		state.Renew() // of nothing
+		a := newAuthenticator(t, state, Options{Tokens: tokensAt(issuer.URL)})
+		eventually(t, "the keys", func() bool { return a.Ready() == nil })
+		at.move(asksEvery)
+		eventually(t, "it to be asked at once", func() bool { state.Renew(); return issuer.asked.Load() == 2 })
+		eventually(t, "the end of that", func() bool { return state.KeysRead().Equal(at.now()) })
+		at.move(asksEvery - time.Millisecond)
+		state.Renew()
+		if n := issuer.asked.Load(); n != 2 {
+			t.Errorf("it was asked %d times", n)
+		}
+		at.move(time.Millisecond)
+		eventually(t, "it to be asked when it may be", func() bool { return issuer.asked.Load() == 3 })
+	})
 	t.Run("a state hands it on, and ends it when another one takes its place", func(t *testing.T) {
 		at, issuer := newClock(), newPublisher(t, keySet(edJWK("one", firstPublic)))
 		other := newPublisher(t, keySet(edJWK("two", secondPublic)))
@@ -327,4 +393,48 @@ func TestIssuer(t *testing.T) {
 			t.Error("a state that is closed begins anew")
 		}
 	})
+}
+
+func TestIssuer_await(t *testing.T) {
+	public, _ := edKey(t)
+	_, other := edKey(t)
+	for _, c := range []struct {
+		name, want string
+		known      bool
+	}{{"make kids up", ReasonUnknown, true}, {"come before there is a key", ReasonNoKeys, false}} {
+		t.Run("an issuer that hangs holds up a few only, however many "+c.name, func(t *testing.T) {
+			t.Parallel()
+			at, issuer := newClock(), newPublisher(t, keySet(edJWK("one", public)))
+			hang := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+			if !c.known {
+				issuer.respond(hang)
+			}
+			a := newAuthenticator(t, newState(t, at), Options{Tokens: tokensAt(issuer.URL)})
+			if c.known {
+				eventually(t, "the keys", func() bool { return a.Ready() == nil })
+				issuer.respond(hang)
+				at.move(asksEvery)
+			}
+			token, began := "Authorization: Bearer "+sign(t, other, `{"alg":"EdDSA","kid":"made up"}`, said(t, at.now(), nil)), make(chan struct{})
+			var held atomic.Int64
+			var group sync.WaitGroup
+			for range 100 {
+				group.Go(func() {
+					<-began
+					since := time.Now()
+					if got := reasonOf(t, a, request(t, token)); got != c.want {
+						t.Error(got)
+					}
+					if time.Since(since) >= waitsForKeys {
+						held.Add(1)
+					}
+				})
+			}
+			close(began)
+			group.Wait()
+			if n := held.Load(); n < 1 || n > mostWaiters {
+				t.Errorf("%d were held up", n)
+			}
+		})
+	}
 }
