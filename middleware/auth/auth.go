@@ -172,9 +172,13 @@ func (a *Authenticator) Challenges(refusal *Refusal) []string {
 	return a.refused
 }
 
-// InsufficientScope returns the value of WWW-Authenticate for a principal who may not do what needs a
-// scope (RFC 6750, section 3.1).
-func InsufficientScope(missing models.Scopes) string {
+// InsufficientScope returns the value of WWW-Authenticate for a principal who came by a method and may not
+// do what needs a scope (RFC 6750, section 3.1). It offers that method again, with other credentials:
+// others may not be on offer. Basic has no words for what is missing.
+func InsufficientScope(method string, missing models.Scopes) string {
+	if method == MethodBasic {
+		return challengeBasic
+	}
 	return challengeBearer + `, error="insufficient_scope", scope="` + missing.String() + `"`
 }
 

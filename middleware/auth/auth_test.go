@@ -285,9 +285,12 @@ func TestAuthenticator_Challenges(t *testing.T) {
 			}
 		})
 	}
-	t.Run("a scope that is missing is named as RFC 6750 has it", func(t *testing.T) {
-		if got := InsufficientScope(models.ScopeWrite | models.ScopeBulk); got != `Bearer realm="users", error="insufficient_scope", scope="users:write users:bulk"` {
-			t.Error(got)
+	t.Run("whoever lacks a scope is asked for the same kind of credentials, with the scope named as RFC 6750 has it", func(t *testing.T) {
+		const bearer = `Bearer realm="users", error="insufficient_scope", scope="users:write users:bulk"`
+		for method, want := range map[string]string{MethodKey: bearer, MethodToken: bearer, MethodBasic: challengeBasic} {
+			if got := InsufficientScope(method, models.ScopeWrite|models.ScopeBulk); got != want {
+				t.Errorf("%s: %s", method, got)
+			}
 		}
 	})
 }
