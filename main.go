@@ -93,6 +93,9 @@ func start(ctx context.Context, service *service, signals, hangups <-chan os.Sig
 		return err
 	}
 	defer listener.Close() //nolint:errcheck // closed already when it was served
+	if err := guarded(listener.Addr(), settings); err != nil {
+		return err
+	}
 	stopAdmin, err := startAdmin(ctx, settings.Admin, service.metrics, log)
 	if err != nil {
 		return err

@@ -60,6 +60,9 @@ func TestProcess_Auth(t *testing.T) {
 		store(line)
 		p := testkit.Start{Dir: dir, Args: []string{"--addr", "0.0.0.0:0", "--set", "auth.mode=api_key", "--set", "auth.api_keys_file=keys"}}.Binary(t)
 		p.Get(t, "/users/").Want(http.StatusUnauthorized)
+		p.Log.Await(t, "the warning that there is no TLS", func(entry testkit.Entry) bool {
+			return entry.Text("level") == "warn" && strings.Contains(entry.Text("msg"), "can be read on the way")
+		})
 		made := p.Post(t, "/users/", ada, "X-API-Key: "+key).Want(http.StatusCreated)
 		if actor := p.Log.Request(t, made.Header.Get("X-Request-ID")).Text("actor"); actor != "reporting" {
 			t.Errorf("the actor is %q", actor)
