@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"go.uber.org/zap"
+
 	"userapi/config"
 	"userapi/middleware/auth"
 	"userapi/models"
@@ -40,6 +42,28 @@ func newAuthenticator(state *auth.State, settings config.Config, observe func(me
 	}
 	authenticator, err := auth.New(state, options)
 	return authenticator, about("auth.mode", err)
+}
+
+// warnOf says in the log what an operator should know of who is let in.
+func warnOf(authenticator *auth.Authenticator, log *zap.Logger) {
+	if authenticator == nil {
+		return
+	}
+	for _, remark := range authenticator.Remarks() {
+		log.Warn(remark)
+	}
+}
+
+// tellOfIssuer says in the log when the keys of the issuer could not be read: those from before are good for
+// as long as that lasts, also one that was revoked.
+func tellOfIssuer(log *zap.Logger) func(error) {
+	return func(err error) {
+		if err == nil {
+			log.Info("the keys of the issuer of tokens can be read again")
+			return
+		}
+		log.Warn("the keys of the issuer of tokens could not be read; those from before stay good", zap.Error(err))
+	}
 }
 
 // tokensOf returns whose tokens are believed.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"os"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -63,7 +64,12 @@ func (r *reloader) reload(asked bool) {
 		r.complaint = ""
 	case asked || err.Error() != r.complaint:
 		r.complaint = err.Error()
-		r.log.Error("the settings are not followed; those from before stay in force", zap.Error(err))
+		fields := []zap.Field{zap.Error(err)}
+		if !slices.Contains(r.running.Auth.Mode, config.AuthNone) {
+			// Whoever has taken a key out must not go home in the belief that it is out.
+			fields = append(fields, zap.String("credentials", "those taken out are still believed"))
+		}
+		r.log.Error("the settings are not followed; those from before stay in force", fields...)
 	}
 }
 

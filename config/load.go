@@ -199,7 +199,7 @@ func (l *loader) readSecret(k key, v *viper.Viper, sources map[string]string) {
 		return
 	}
 	value, wrong := k.rule.parse(strings.TrimSpace(string(content)))
-	if wrong == nil && value == Secret("") {
+	if wrong == nil && value == Secret("") && !k.emptied {
 		wrong = &complaint{"the file is empty", "write " + k.name + " into it, or do not name it"}
 	}
 	if wrong != nil {
