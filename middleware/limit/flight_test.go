@@ -200,7 +200,7 @@ func TestFlight_slow(t *testing.T) {
 		server.StartTLS()
 		defer server.Close()
 		body, end := io.Pipe()
-		defer end.Close() //nolint:errcheck // nobody reads it
+		defer end.Close()
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, body)
 		if err != nil {
 			t.Fatal(err)
@@ -209,7 +209,7 @@ func TestFlight_slow(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer answer.Body.Close() //nolint:errcheck // it was read
+		defer answer.Body.Close()
 		if proto, err := io.ReadAll(answer.Body); string(proto) != "HTTP/2.0" || err != nil {
 			t.Errorf("%s, %v", proto, err)
 		}
