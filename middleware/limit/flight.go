@@ -53,6 +53,7 @@ type Flight struct {
 	since   atomic.Int64
 	ended   atomic.Int64
 	fastest atomic.Int64
+	slow    atomic.Bool // as it was judged last
 }
 
 // NewFlight returns a bound; 0 is none.
@@ -135,15 +136,18 @@ func (f *Flight) leave(since time.Duration) {
 }
 
 // judge decides how many are let in, by how many have ended in a span of time and how long the fastest of
-// them took.
+// them took. To be slow once may be a pause of the process, behind which hardly any has ended yet.
 func (f *Flight) judge(span time.Duration, ended int64, fastest time.Duration) {
 	most, allowed := f.most.Load(), f.allowed.Load()
 	switch {
 	case span > memory: // they came after a pause
+		f.slow.Store(false)
 		allowed = most
+	case fastest > patience && !f.slow.Swap(true):
 	case fastest > patience:
 		allowed = int64(float64(ended) * patience.Seconds() / span.Seconds())
 	default:
+		f.slow.Store(false)
 		allowed += allowed/32 + 1 // slowly, for it takes as long as a request to see what comes of it
 	}
 	f.allowed.Store(min(max(allowed, calm), most))

@@ -422,6 +422,22 @@ func TestFlight_overload(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 	})
+	t.Run("a pause in which nothing runs is no overload", func(t *testing.T) {
+		t.Parallel()
+		for _, work := range []time.Duration{100 * time.Microsecond, 250 * time.Microsecond} {
+			l := newLine(1000, work)
+			for range 5 {
+				for range 900 {
+					l.come(0)
+				}
+				l.clock.advance(400 * time.Millisecond) // of the machine, say
+				l.run(0.5/work.Seconds(), 3*time.Second)
+			}
+			if got := l.flight.Stats(); got.Shed != 0 {
+				t.Errorf("%v a request: %+v", work, got)
+			}
+		}
+	})
 	t.Run("few who are slow are not too many", func(t *testing.T) {
 		t.Parallel()
 		l := newLine(1000, 5*time.Millisecond)
