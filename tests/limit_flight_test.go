@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -127,4 +128,48 @@ func TestLimit_InFlight(t *testing.T) {
 		(<-slow).Want(http.StatusOK)
 		svc.Create(t, ada) // nothing of the refused one was stored
 	})
+}
+
+// TestLimit_Places has the store ask at each call whether the request that makes it has a place.
+func TestLimit_Places(t *testing.T) {
+	t.Parallel()
+	faults, flight := repotest.NewFaults(testkit.NewStore(t, testkit.Options{})), limit.NewFlight(10, time.Now)
+	svc := testkit.New(t, testkit.Options{Repository: faults, Flight: flight, MaxBodyBytes: 1 << 10})
+	asked := ""
+	faults.At(repotest.Before, repotest.Any, 0, func(context.Context, context.CancelFunc) error {
+		if got := flight.Stats(); got.Current != 1 || got.Arriving != 0 {
+			t.Errorf("%s: %+v", asked, got)
+		}
+		return nil
+	})
+	const id, batch = "/users/1", `{"operations":[{"op":"delete","id":1}]}`
+	for _, c := range []struct {
+		method, path, body string
+		headers            []string
+		want               int
+	}{
+		{http.MethodPost, "/users/", ada, nil, http.StatusCreated},
+		{http.MethodPost, "/users/", ada, []string{"Idempotency-Key: one"}, http.StatusConflict},
+		{http.MethodPut, id, ada, nil, http.StatusOK},
+		{http.MethodPatch, id, `{"age":40}`, nil, http.StatusOK},
+		{http.MethodPatch, id, `{"age":40}`, []string{`If-Match: "9"`}, http.StatusPreconditionFailed},
+		{http.MethodGet, id, "x", nil, http.StatusOK},
+		{http.MethodGet, "/users/", "x", nil, http.StatusOK},
+		{http.MethodGet, "/users/by-email/nobody@example.com", "x", nil, http.StatusNotFound},
+		{http.MethodPost, "/users/", ada, []string{"Content-Type: text/plain"}, http.StatusUnsupportedMediaType},
+		{http.MethodPost, "/users/", strings.Repeat(" ", 1<<11), nil, http.StatusRequestEntityTooLarge},
+		{http.MethodPut, id, `{"name":1}`, nil, http.StatusUnprocessableEntity},
+		{http.MethodPost, "/users/batch", batch, []string{"Idempotency-Key: two"}, http.StatusOK},
+		{http.MethodPost, "/users/batch", batch, []string{"Idempotency-Key: two"}, http.StatusOK},
+		{http.MethodDelete, id, "x", nil, http.StatusNotFound},
+	} {
+		asked = c.method + " " + c.path
+		svc.Do(t, c.method, c.path, c.body, c.headers...).Want(c.want)
+	}
+	if faults.Calls(repotest.Any) == 0 {
+		t.Error("the store was never asked")
+	}
+	if got := flight.Stats(); got.Current != 0 || got.Arriving != 0 {
+		t.Errorf("%+v", got)
+	}
 }
