@@ -112,8 +112,12 @@ func (l *loader) load(args, environ []string) (Loaded, error) {
 	file := l.readConfigFile(line.file, line.fileGiven)
 	env := l.readEnviron(environ)
 	loaded := l.merge(file, env, line.layer)
+	serving := line.action == Serve || line.action == PrintConfig
 	if !l.incomplete {
-		l.agree(loaded, line.action == Serve || line.action == PrintConfig)
+		l.agree(loaded, serving)
+	}
+	if rates := loaded.Config.Limit; serving && rates.Writes != (Rate{}) && rates.Bulk == (Rate{}) {
+		l.warnings = append(l.warnings, "limit.writes bounds nobody who sends batches, since those are charged to limit.bulk, which is off; set limit.bulk too, such as 1000/1m")
 	}
 	if len(l.faults) > 0 {
 		return Loaded{Action: line.action, Warnings: l.warnings}, &Error{Faults: l.faults}

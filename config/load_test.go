@@ -121,6 +121,29 @@ func TestLoad_flags(t *testing.T) {
 	})
 }
 
+func TestLoad_rates(t *testing.T) {
+	const bulk = "limit.writes bounds nobody who sends batches, since those are charged to limit.bulk, which is off; set limit.bulk too, such as 1000/1m"
+	for _, c := range []struct {
+		says, file string
+		args       []string
+		want       []string
+	}{
+		{"writes without bulk", "limit: {writes: 100/1m}\n", nil, []string{bulk}},
+		{"as it would be served", "limit: {writes: 100/1m}\n", []string{"--print-config"}, []string{bulk}},
+		{"where nothing is served", "limit: {writes: 100/1m}\n", []string{"--healthcheck"}, nil},
+		{"writes with bulk", "limit: {writes: 100/1m, bulk: 100/1m}\n", nil, nil},
+		{"bulk alone", "limit: {bulk: 100/1m}\n", nil, nil},
+		{"reads alone", "limit: {reads: 100/1m}\n", nil, nil},
+		{"none", "", nil, nil},
+	} {
+		t.Run(c.says, func(t *testing.T) {
+			if got := mustLoad(t, folder(t, c.file), c.args, nil).Warnings; !slices.Equal(got, c.want) {
+				t.Errorf("got %q", got)
+			}
+		})
+	}
+}
+
 func TestLoad_action(t *testing.T) {
 	for _, c := range []struct {
 		name string

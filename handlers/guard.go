@@ -8,7 +8,9 @@ import (
 	"go.uber.org/zap"
 
 	"userapi/handlers/problem"
+	"userapi/middleware"
 	"userapi/middleware/auth"
+	"userapi/middleware/limit"
 	"userapi/models"
 )
 
@@ -16,12 +18,13 @@ import (
 // everything with users.
 type guard struct {
 	authenticator *auth.Authenticator
+	limits        *limit.Limiter
 	log           *zap.Logger
 }
 
 // step returns the step before a route that needs scopes, or nil when everybody may pass. It answers
 // before a body is read and before anything is looked up, so that strangers learn nothing of users.
-func (g *guard) step(needs models.Scopes) gin.HandlerFunc {
+func (g *guard) step(needs models.Scopes, budget middleware.Budget) gin.HandlerFunc {
 	if g.authenticator == nil || needs == 0 {
 		return nil
 	}
@@ -29,7 +32,7 @@ func (g *guard) step(needs models.Scopes) gin.HandlerFunc {
 		dependOnKey(c.Writer.Header())
 		principal, err := g.authenticator.Authenticate(c.Request, c)
 		if err != nil {
-			return g.refuse(c, err)
+			return g.refuse(c, budget, err)
 		}
 		c.Request = c.Request.WithContext(models.WithPrincipal(c.Request.Context(), principal))
 		return nil
@@ -60,8 +63,10 @@ func dependOnKey(header http.Header) {
 }
 
 // refuse returns the answer to a request that is not let in. It is the same whatever is wrong with the
-// credentials; the reason is for the log at its most talkative.
-func (g *guard) refuse(c *gin.Context, err error) error {
+// credentials; the reason is for the log at its most talkative. It costs the budget for failures that the
+// address has. Only failures do, and only they are refused for want of it: a password that is guessed is
+// slowed down by package auth, and for an API key or a signature it does not matter who tries how often.
+func (g *guard) refuse(c *gin.Context, budget middleware.Budget, err error) error {
 	var refusal *auth.Refusal
 	if !errors.As(err, &refusal) {
 		return err
@@ -78,6 +83,9 @@ func (g *guard) refuse(c *gin.Context, err error) error {
 		return problem.ErrOverloaded.Because(refusal)
 	case auth.ReasonNoKeys:
 		return models.ErrUnavailable.Because(refusal)
+	}
+	if wait, ok := g.limits.Fail(c, budget); !ok {
+		return rateLimited(wait)
 	}
 	c.Writer.Header()["Www-Authenticate"] = g.authenticator.Challenges(refusal)
 	return problem.ErrUnauthenticated

@@ -244,15 +244,11 @@ func register(deps *Deps, group *gin.RouterGroup, routes []route) {
 // steps returns what happens to a request for a route, its handler at the end.
 func (d *Deps) steps(r *route) []gin.HandlerFunc {
 	var steps []gin.HandlerFunc
-	guard := guard{authenticator: d.Auth, log: d.Log}
-	limited := r.budget != middleware.BudgetNone
-	if step := guard.step(r.needs); step != nil {
-		if limited {
-			steps = append(steps, d.Limits.Door(r.budget, refuse))
-		}
+	guard := guard{authenticator: d.Auth, limits: d.Limits, log: d.Log}
+	if step := guard.step(r.needs, r.budget); step != nil {
 		steps = append(steps, step)
 	}
-	if limited {
+	if r.budget != middleware.BudgetNone {
 		steps = append(steps, d.Limits.Step(r.budget, refuse))
 	}
 	if permit := guard.permit(r.needs); permit != nil {

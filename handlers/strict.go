@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"mime"
-	"net"
 	"net/http"
 	"reflect"
 	"slices"
@@ -137,60 +135,6 @@ func (d *decoder) judgePatch(patch *models.UserPatch, m members) error {
 	return d.judge(&patch.Input, m, m.seen)
 }
 
-// declared says whether the body is declared to be of one of the media types, in UTF-8 and not
-// compressed.
-func declared(header http.Header, media []string) bool {
-	for _, coding := range header["Content-Encoding"] {
-		if coding != "" && !strings.EqualFold(coding, "identity") {
-			return false
-		}
-	}
-	values := header["Content-Type"]
-	if len(values) != 1 {
-		return false
-	}
-	if slices.Contains(media, values[0]) {
-		return true
-	}
-	mediaType, params, err := mime.ParseMediaType(values[0])
-	if err != nil || !slices.Contains(media, mediaType) {
-		return false
-	}
-	charset, named := params["charset"]
-	return !named || strings.EqualFold(charset, "utf-8")
-}
-
-// readBody reads the body of a request into an empty buffer.
-func readBody(buffer *bytes.Buffer, req *http.Request, limit int64) error {
-	if req.ContentLength > limit {
-		return problem.ErrBodyTooLarge
-	}
-	if req.Body == nil {
-		return nil
-	}
-	body := io.Reader(req.Body)
-	if req.ContentLength < 0 {
-		body = http.MaxBytesReader(nil, req.Body, limit)
-	}
-	_, err := buffer.ReadFrom(body)
-	if err == nil {
-		return nil
-	}
-	var timeout net.Error // here, because these cost allocations
-	var tooLarge *http.MaxBytesError
-	var known *models.Error
-	switch {
-	case errors.As(err, &known): // who let it arrive does not let it in
-		return known
-	case errors.As(err, &tooLarge):
-		return problem.ErrBodyTooLarge
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return problem.ErrRequestTimeout
-	}
-	// The framing of the message broke or the client went away in the middle of it.
-	return problem.ErrMalformedJSON.Because(err)
-}
-
 // malformed turns a reading error into the problem that says where the document broke.
 func malformed(err error) error {
 	if errors.Is(err, errTooDeep) {
@@ -219,14 +163,6 @@ func malformedBecause(detail string, cause error) error {
 	e := problem.ErrMalformedJSON.Because(cause)
 	e.Detail = detail
 	return e
-}
-
-// release gives a buffer back, unless a large body made it too big to keep.
-func (b *strictJSON) release(body *bytes.Buffer) {
-	if body.Cap() <= b.keep {
-		body.Reset()
-		b.bodies.Put(body)
-	}
 }
 
 // integer returns the value of a JSON number that is a whole number, however it is written (30,

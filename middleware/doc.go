@@ -20,10 +20,9 @@
 // refusal has its line and its id, and before anything of the body is read:
 //
 //  1. limit.Flight, before anything that costs more than to refuse;
-//  2. limit.Door, before anybody looks at credentials: who has failed too often at an address is refused
-//     there, so that no failure is free;
-//  3. package auth, which says who asks, on routes that not everybody may ask;
-//  4. limit.Step behind that, because it charges the caller and not his address, and before his scopes
+//  2. package auth, which says who asks, on routes that not everybody may ask; who cannot say so is charged
+//     by limit.Fail, so that no failure is free;
+//  3. limit.Step behind that, because it charges the caller and not his address, and before his scopes
 //     are looked at, so that to be refused costs as much as to be served.
 //
 // Compress is no step but stands around the router: inside of it everything speaks of contents as they

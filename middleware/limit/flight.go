@@ -25,11 +25,15 @@ const (
 	// glance is how often that is judged, and memory how long a judgement holds that nobody renews.
 	glance = 100 * time.Millisecond
 	memory = time.Second
+	// arriving is how many bodies may arrive, for each request that may be worked at: they take memory and
+	// nothing else.
+	arriving = 4
 )
 
 // Flight bounds how many requests are worked at. A request that is waited for does not count: neither
-// while its body arrives nor from when its answer begins to leave, so that no slow client takes a place
-// from others. It is safe for concurrent use.
+// while a body arrives that its route reads, nor from when its answer begins to leave, so that no slow
+// client takes a place from others. Of bodies that arrive there may be several times as many, since they
+// take memory. It is safe for concurrent use.
 //
 // The bound is for bursts. A load that stays beyond what can be done would keep that many waiting, and
 // where they are not worked off in time everybody gets his answer too late. So when even the fastest
@@ -41,6 +45,7 @@ type Flight struct {
 	most     atomic.Int64
 	allowed  atomic.Int64 // at present, of most
 	current  atomic.Int64
+	arriving atomic.Int64 // bodies
 	shed     atomic.Int64
 	passages sync.Pool // of *passage
 
@@ -48,6 +53,7 @@ type Flight struct {
 	since   atomic.Int64
 	ended   atomic.Int64
 	fastest atomic.Int64
+	slow    atomic.Bool // as it was judged last
 }
 
 // NewFlight returns a bound; 0 is none.
@@ -65,13 +71,18 @@ func (f *Flight) Configure(most int) {
 }
 
 // FlightStats is how many requests can be worked at, how many of them are let in at present and how many
-// are worked at now, and how many were refused since NewFlight.
-type FlightStats struct{ Most, Allowed, Current, Shed int64 }
+// are worked at now, how many were refused since NewFlight, and how many bodies arrive now.
+type FlightStats struct{ Most, Allowed, Current, Shed, Arriving int64 }
 
 // Stats returns the counts as they are now.
 func (f *Flight) Stats() FlightStats {
-	return FlightStats{f.most.Load(), f.allowed.Load(), f.current.Load(), f.shed.Load()}
+	most := f.most.Load()
+	return FlightStats{most, f.bound(most), f.current.Load(), f.shed.Load(), f.arriving.Load()}
 }
+
+// bound is how many of most are let in at present. What was judged may be of another most, since that can
+// change at any time.
+func (f *Flight) bound(most int64) int64 { return min(max(f.allowed.Load(), calm), most) }
 
 // elapsed is never zero, which stands for a time that nobody has looked at.
 func (f *Flight) elapsed() time.Duration { return f.now().Sub(f.start) + 1 }
@@ -79,16 +90,18 @@ func (f *Flight) elapsed() time.Duration { return f.now().Sub(f.start) + 1 }
 // tooMany says whether so many are more than are let in.
 func (f *Flight) tooMany(count int64) bool {
 	most := f.most.Load()
-	return most > 0 && count > f.allowed.Load() && (count > most || !f.forget())
+	return most > 0 && count > f.bound(most) && (count > most || !f.forget())
 }
 
-// full says whether there is no place.
-func (f *Flight) full() bool {
-	if f.tooMany(f.current.Load() + 1) {
+// await lets a body arrive, unless there is no place that its request could take, or too many arrive.
+func (f *Flight) await() bool {
+	now, most := f.arriving.Add(1), f.most.Load()
+	if most > 0 && now > arriving*most || f.tooMany(f.current.Load()+1) {
+		f.arriving.Add(-1)
 		f.shed.Add(1)
-		return true
+		return false
 	}
-	return false
+	return true
 }
 
 // enter takes a place if one is free, and returns since when.
@@ -123,15 +136,18 @@ func (f *Flight) leave(since time.Duration) {
 }
 
 // judge decides how many are let in, by how many have ended in a span of time and how long the fastest of
-// them took.
+// them took. To be slow once may be a pause of the process, behind which hardly any has ended yet.
 func (f *Flight) judge(span time.Duration, ended int64, fastest time.Duration) {
 	most, allowed := f.most.Load(), f.allowed.Load()
 	switch {
 	case span > memory: // they came after a pause
+		f.slow.Store(false)
 		allowed = most
+	case fastest > patience && !f.slow.Swap(true):
 	case fastest > patience:
 		allowed = int64(float64(ended) * patience.Seconds() / span.Seconds())
 	default:
+		f.slow.Store(false)
 		allowed += allowed/32 + 1 // slowly, for it takes as long as a request to see what comes of it
 	}
 	f.allowed.Store(min(max(allowed, calm), most))
@@ -147,15 +163,16 @@ func (f *Flight) forget() bool {
 }
 
 // Step lets a request through for which there is a place, and else has it answered with the error that
-// tells of overload. One with a body takes its place when the body is there.
+// tells of overload. One whose route reads a body takes its place when the body is there; until then
+// nothing may be asked of the store.
 func (f *Flight) Step(overload error, answer func(*gin.Context, error)) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		body := c.Request.Body
-		arrives := body != nil && body != http.NoBody
+		arrives := body != nil && body != http.NoBody && sends(c.Request.Method)
 		var since time.Duration
 		var ok bool
 		if arrives {
-			ok = !f.full()
+			ok = f.await()
 		} else {
 			since, ok = f.enter()
 		}
@@ -165,7 +182,7 @@ func (f *Flight) Step(overload error, answer func(*gin.Context, error)) gin.Hand
 			return
 		}
 		p := f.passages.Get().(*passage)
-		p.ResponseWriter, p.flight, p.since, p.holds = c.Writer, f, since, !arrives
+		p.ResponseWriter, p.flight, p.since, p.holds, p.waits = c.Writer, f, since, !arrives, arrives
 		c.Writer = p
 		if arrives {
 			c.Request.Body = &arrival{ReadCloser: body, passage: p, overload: overload}
@@ -176,12 +193,27 @@ func (f *Flight) Step(overload error, answer func(*gin.Context, error)) gin.Hand
 	}
 }
 
+// sends says whether routes with a method read a body. A body that comes with another is never read to its
+// end, and so nothing can wait for that.
+func sends(method string) bool {
+	return method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch
+}
+
 // passage is one request on its way through, and the writer of its answer.
 type passage struct {
 	gin.ResponseWriter
 	flight *Flight
 	since  time.Duration
 	holds  bool // a place
+	waits  bool // for its body
+}
+
+// arrived says that nothing more comes of the body.
+func (p *passage) arrived() {
+	if p.waits {
+		p.waits = false
+		p.flight.arriving.Add(-1)
+	}
 }
 
 // release gives the place back, if the request has one.
@@ -193,6 +225,7 @@ func (p *passage) release() {
 }
 
 func (p *passage) end(c *gin.Context) {
+	p.arrived()
 	p.release()
 	c.Writer = p.ResponseWriter
 	flight := p.flight
@@ -235,6 +268,9 @@ func (a *arrival) Read(octets []byte) (int, error) {
 		return 0, a.ended
 	}
 	n, err := a.ReadCloser.Read(octets)
+	if err != nil {
+		a.passage.arrived()
+	}
 	if errors.Is(err, io.EOF) {
 		if a.passage.since, a.passage.holds = a.passage.flight.enter(); !a.passage.holds {
 			err = a.overload

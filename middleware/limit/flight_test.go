@@ -19,15 +19,20 @@ var errFull = errors.New("full")
 func flown(f *Flight, handler gin.HandlerFunc) *gin.Engine {
 	engine := gin.New()
 	engine.Use(f.Step(errFull, func(c *gin.Context, err error) { c.String(http.StatusServiceUnavailable, err.Error()) }))
-	engine.POST("/", handler)
+	engine.Any("/", handler)
 	return engine
 }
 
 // fly sends a request and returns the status of the answer.
 func fly(tb testing.TB, handler http.Handler, body io.Reader) int {
 	tb.Helper()
+	return flyBy(tb, handler, http.MethodPost, body)
+}
+
+func flyBy(tb testing.TB, handler http.Handler, method string, body io.Reader) int {
+	tb.Helper()
 	recorder := httptest.NewRecorder()
-	handler.ServeHTTP(recorder, httptest.NewRequestWithContext(tb.Context(), http.MethodPost, "/", body))
+	handler.ServeHTTP(recorder, httptest.NewRequestWithContext(tb.Context(), method, "/", body))
 	return recorder.Code
 }
 
@@ -58,7 +63,7 @@ func TestFlight_Step(t *testing.T) {
 			go func() { ended <- fly(t, engine, nil) }()
 			<-entered
 		}
-		if got := f.Stats(); got != (FlightStats{2, 2, 2, 0}) {
+		if got := f.Stats(); got != (FlightStats{2, 2, 2, 0, 0}) {
 			t.Errorf("%+v", got)
 		}
 		if got := fly(t, engine, nil); got != http.StatusServiceUnavailable {
@@ -74,7 +79,7 @@ func TestFlight_Step(t *testing.T) {
 		leave <- true
 		<-ended
 		<-ended
-		if got := f.Stats(); got != (FlightStats{2, 2, 0, 1}) {
+		if got := f.Stats(); got != (FlightStats{2, 2, 0, 1, 0}) {
 			t.Errorf("%+v", got)
 		}
 	})
@@ -95,6 +100,23 @@ func TestFlight_Step(t *testing.T) {
 		})
 		if got := fly(t, engine, nil); got != http.StatusServiceUnavailable {
 			t.Errorf("%d", got)
+		}
+	})
+	t.Run("nor does a judgement of the bound before it", func(t *testing.T) {
+		t.Parallel()
+		f := NewFlight(1000, time.Now)
+		f.Configure(100)
+		f.allowed.Store(1000) // by whoever judged meanwhile
+		for range 100 {
+			f.enter()
+		}
+		if _, ok := f.enter(); ok || f.Stats().Allowed != 100 {
+			t.Errorf("%v, %+v", ok, f.Stats())
+		}
+		f.Configure(1000)
+		f.allowed.Store(0) // likewise, when it was none
+		if _, ok := f.enter(); ok || f.Stats().Allowed != calm {
+			t.Errorf("%v, %+v", ok, f.Stats())
 		}
 	})
 	t.Run("a panic gives the place back, and whoever catches it has the writer", func(t *testing.T) {
@@ -152,6 +174,83 @@ func TestFlight_slow(t *testing.T) {
 		}
 		current(t, f, 0, "at the end")
 	})
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodDelete, http.MethodOptions} {
+		t.Run("a body that nobody reads defers nothing: "+method, func(t *testing.T) {
+			t.Parallel()
+			f := NewFlight(1, time.Now)
+			var engine *gin.Engine
+			engine = flown(f, func(c *gin.Context) {
+				current(t, f, 1, "in the handler")
+				c.Status(flyBy(t, engine, method, strings.NewReader("x")))
+			})
+			if got := flyBy(t, engine, method, strings.NewReader("x")); got != http.StatusServiceUnavailable {
+				t.Errorf("a second is answered %d", got)
+			}
+			current(t, f, 0, "at the end")
+		})
+	}
+	t.Run("nor does one that never ends, over HTTP/2", func(t *testing.T) {
+		t.Parallel()
+		f := NewFlight(1, time.Now)
+		server := httptest.NewUnstartedServer(flown(f, func(c *gin.Context) {
+			current(t, f, 1, "in the handler")
+			c.String(http.StatusOK, c.Request.Proto)
+		}))
+		server.EnableHTTP2 = true
+		server.StartTLS()
+		defer server.Close()
+		body, end := io.Pipe()
+		defer end.Close()
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := server.Client().Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		if proto, err := io.ReadAll(answer.Body); string(proto) != "HTTP/2.0" || err != nil {
+			t.Errorf("%s, %v", proto, err)
+		}
+	})
+	t.Run("only so many bodies arrive at a time", func(t *testing.T) {
+		t.Parallel()
+		f := NewFlight(2, time.Now)
+		depth := 0
+		var engine *gin.Engine
+		engine = flown(f, func(c *gin.Context) {
+			if depth++; depth <= 2*arriving {
+				c.Status(fly(t, engine, strings.NewReader("x")))
+			}
+			_, _ = io.ReadAll(c.Request.Body)
+		})
+		if got := fly(t, engine, strings.NewReader("x")); got != http.StatusServiceUnavailable || depth != 2*arriving {
+			t.Errorf("%d for the last, %d were let in", got, depth)
+		}
+		if f.Stats() != (FlightStats{Most: 2, Allowed: 2, Shed: 1}) {
+			t.Errorf("%+v", f.Stats())
+		}
+	})
+	t.Run("and one that has arrived, or broke off, arrives no more", func(t *testing.T) {
+		t.Parallel()
+		f := NewFlight(1, time.Now)
+		engine := flown(f, func(c *gin.Context) {
+			if got := f.Stats().Arriving; got != 1 {
+				t.Errorf("%d before", got)
+			}
+			_, _ = io.ReadAll(c.Request.Body)
+			_, _ = io.ReadAll(c.Request.Body)
+			if got := f.Stats().Arriving; got != 0 {
+				t.Errorf("%d behind", got)
+			}
+		})
+		fly(t, engine, strings.NewReader("x"))
+		fly(t, engine, iotest.ErrReader(errors.New("broken")))
+		if got := f.Stats().Arriving; got != 0 {
+			t.Errorf("%d at the end", got)
+		}
+	})
 	t.Run("who finds no place behind his body is refused", func(t *testing.T) {
 		t.Parallel()
 		f := NewFlight(1, time.Now)
@@ -169,7 +268,7 @@ func TestFlight_slow(t *testing.T) {
 		if got := fly(t, engine, strings.NewReader("a")); got != http.StatusServiceUnavailable {
 			t.Errorf("%d", got)
 		}
-		if got := f.Stats(); got != (FlightStats{1, 1, 1, 1}) {
+		if got := f.Stats(); got != (FlightStats{1, 1, 1, 1, 0}) {
 			t.Errorf("%+v", got)
 		}
 		if got := fly(t, engine, iotest.ErrReader(errors.New("nobody reads this"))); got != http.StatusServiceUnavailable || f.Stats().Shed != 2 {
@@ -321,6 +420,22 @@ func TestFlight_overload(t *testing.T) {
 		}
 		if got := l.flight.Stats(); got.Shed != 0 || got.Current != 0 {
 			t.Errorf("%+v", got)
+		}
+	})
+	t.Run("a pause in which nothing runs is no overload", func(t *testing.T) {
+		t.Parallel()
+		for _, work := range []time.Duration{100 * time.Microsecond, 250 * time.Microsecond} {
+			l := newLine(1000, work)
+			for range 5 {
+				for range 900 {
+					l.come(0)
+				}
+				l.clock.advance(400 * time.Millisecond) // of the machine, say
+				l.run(0.5/work.Seconds(), 3*time.Second)
+			}
+			if got := l.flight.Stats(); got.Shed != 0 {
+				t.Errorf("%v a request: %+v", work, got)
+			}
 		}
 	})
 	t.Run("few who are slow are not too many", func(t *testing.T) {

@@ -8,7 +8,6 @@ package limit
 
 import (
 	"context"
-	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -222,30 +221,23 @@ func (l *Limiter) take(ctx context.Context, who caller, at int, all *policies, c
 // micros is the clock of the table. It does not go back when somebody sets that of the system.
 func (l *Limiter) micros() int64 { return l.now().Sub(l.start).Microseconds() }
 
-// Door comes before whatever finds out who the caller is. It charges those who cannot say so to their
-// address, and refuses everybody at an address that has used up its budget for failing: else a failure
-// would be free, and could be tried without end. It asks this process only, because it stands before
-// every request.
-func (l *Limiter) Door(budget middleware.Budget, refuse Refuse) gin.HandlerFunc {
+// Fail charges a failure to say who one is to the address that it came from, and returns false, and after
+// which time there may be another, when that has used up its budget for failing: else a failure would be
+// free. Whoever can say who he is is not asked, and so nobody locks him out who fails at the same address.
+// It asks this process only, so that a flood of failures costs nobody else anything.
+func (l *Limiter) Fail(c *gin.Context, budget middleware.Budget) (wait time.Duration, ok bool) {
 	at, known := index(budget)
-	return func(c *gin.Context) {
-		all := l.policies.Load()
-		if !known || all[at] == nil {
-			c.Next()
-			return
-		}
-		p := all[at]
-		k := caller{address: network(addressOf(c)), failing: true}.key(&l.callers.seeds)
-		if backlog, ok := l.callers.take(k, at, all, l.micros(), 0); !ok {
-			l.count(at, false)
-			l.say(c, p, backlog)
-			refuse(c, time.Duration(p.wait(backlog, 1))*time.Microsecond)
-			c.Abort()
-			return
-		}
-		c.Next()
-		if c.Writer.Status() == http.StatusUnauthorized {
-			l.callers.take(k, at, all, l.micros(), 1)
-		}
+	all := l.policies.Load()
+	if !known || all[at] == nil {
+		return 0, true
 	}
+	p := all[at]
+	k := caller{address: network(addressOf(c)), failing: true}.key(&l.callers.seeds)
+	backlog, ok := l.callers.take(k, at, all, l.micros(), 1)
+	if ok {
+		return 0, true
+	}
+	l.count(at, false)
+	l.say(c, p, backlog)
+	return time.Duration(p.wait(backlog, 1)) * time.Microsecond, false
 }

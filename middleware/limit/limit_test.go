@@ -20,15 +20,22 @@ func refusing(wait *time.Duration) Refuse {
 	}
 }
 
-// router has a route for each budget, behind the door and a step that lets in who has a name.
+// router has a route for each budget, behind a step that lets in who has a name.
 func router(l *Limiter, wait *time.Duration) *gin.Engine {
 	engine := gin.New()
 	_ = engine.SetTrustedProxies(nil)
-	authenticate := func(c *gin.Context) {
-		switch name := c.GetHeader("Authorization"); name {
-		case "":
-			c.AbortWithStatus(http.StatusUnauthorized)
-		default:
+	authenticate := func(budget middleware.Budget) gin.HandlerFunc {
+		return func(c *gin.Context) {
+			name := c.GetHeader("Authorization")
+			if name == "" {
+				var ok bool
+				if *wait, ok = l.Fail(c, budget); ok {
+					c.AbortWithStatus(http.StatusUnauthorized)
+				} else {
+					c.AbortWithStatus(http.StatusTooManyRequests)
+				}
+				return
+			}
 			principal := &models.Principal{Name: name, Method: "api_key"}
 			c.Request = c.Request.WithContext(models.WithPrincipal(c.Request.Context(), principal))
 		}
@@ -36,7 +43,7 @@ func router(l *Limiter, wait *time.Duration) *gin.Engine {
 	for path, budget := range map[string]middleware.Budget{
 		"/reads": middleware.BudgetReads, "/writes": middleware.BudgetWrites, "/none": middleware.BudgetNone,
 	} {
-		engine.GET(path, l.Door(budget, refusing(wait)), authenticate, l.Step(budget, refusing(wait)), func(c *gin.Context) { c.Status(http.StatusOK) })
+		engine.GET(path, authenticate(budget), l.Step(budget, refusing(wait)), func(c *gin.Context) { c.Status(http.StatusOK) })
 	}
 	return engine
 }
@@ -109,16 +116,17 @@ func TestLimiter_Step(t *testing.T) {
 	})
 }
 
-func TestLimiter_Door(t *testing.T) {
+func TestLimiter_Fail(t *testing.T) {
 	t.Parallel()
-	t.Run("failures are charged to the address, and refused before anybody looks at them", func(t *testing.T) {
+	t.Run("failures are charged to the address, and refused when its budget is used up", func(t *testing.T) {
 		t.Parallel()
 		l, clock := limiter(t, Rates{Reads: perMinute(3)})
 		var wait time.Duration
 		engine := router(l, &wait)
 		for _, want := range []int{401, 401, 401, 429, 429} {
-			if answer := ask(t, engine, "/reads", ""); answer.Code != want {
-				t.Errorf("%d, want %d", answer.Code, want)
+			answer := ask(t, engine, "/reads", "")
+			if answer.Code != want || (answer.Header().Get("RateLimit") != "") != (want == 429) {
+				t.Errorf("%d, want %d; %v", answer.Code, want, answer.Header())
 			}
 		}
 		if wait != 20*time.Second {
@@ -130,8 +138,12 @@ func TestLimiter_Door(t *testing.T) {
 				t.Errorf("%d, want %d, after the wait", answer.Code, want)
 			}
 		}
+		want := [budgets]Decisions{{"reads", 0, 3, 0}, {"writes", 0, 0, 0}, {"bulk", 0, 0, 0}}
+		if stats := l.Stats(); stats.Budgets != want {
+			t.Errorf("%+v", stats)
+		}
 	})
-	t.Run("who can say who he is pays nothing for it, and is not let through with those who fail there", func(t *testing.T) {
+	t.Run("who can say who he is pays nothing for it, and is let in beside those who fail there", func(t *testing.T) {
 		t.Parallel()
 		l, _ := limiter(t, Rates{Reads: perMinute(3)})
 		engine := router(l, new(time.Duration))
@@ -140,10 +152,22 @@ func TestLimiter_Door(t *testing.T) {
 			want int
 		}{
 			{"ada", 200}, {"ada", 200}, {"bob", 200}, {"bob", 200}, {"eve", 200}, // more than the address alone has
-			{"", 401}, {"", 401}, {"", 401}, {"ada", 429},
+			{"", 401}, {"", 401}, {"", 401}, {"", 429}, {"ada", 200}, {"ada", 429}, {"", 429}, {"bob", 200},
 		} {
 			if answer := ask(t, engine, "/reads", c.name); answer.Code != c.want {
 				t.Errorf("%q: %d, want %d", c.name, answer.Code, c.want)
+			}
+		}
+	})
+	t.Run("what has no budget may fail without end", func(t *testing.T) {
+		t.Parallel()
+		l, _ := limiter(t, Rates{Reads: perMinute(1)})
+		engine := router(l, new(time.Duration))
+		for range 5 {
+			for _, path := range []string{"/none", "/writes"} {
+				if answer := ask(t, engine, path, ""); answer.Code != http.StatusUnauthorized {
+					t.Errorf("%s: %d", path, answer.Code)
+				}
 			}
 		}
 	})

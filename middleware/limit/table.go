@@ -58,17 +58,12 @@ func (t *table) stripe(k key) *stripe {
 	return &t.parts[maphash.Comparable(t.seed, k)%uint64(len(t.parts))]
 }
 
-// take charges a caller, and returns his backlog. With a cost of zero it tells whether a unit could be
-// taken, and takes none.
+// take charges a caller, and returns his backlog.
 func (t *table) take(k key, budget int, all *policies, now, cost int64) (backlog int64, ok bool) {
 	p, s := all[budget], t.stripe(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	due, known := s.callers[k]
-	if cost == 0 {
-		backlog, _ = p.take(due[budget]-now, 0)
-		return backlog, backlog+p.step <= p.window
-	}
 	own := known || s.welcome(t.room, all, now)
 	if !own {
 		s.crowded++

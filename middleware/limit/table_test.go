@@ -70,18 +70,6 @@ func TestTable_take(t *testing.T) {
 			}
 		}
 	})
-	t.Run("looking costs nothing, and says whether a unit is there", func(t *testing.T) {
-		t.Parallel()
-		table, all := newTable(1000), reads(perMinute(2))
-		for taken := range 3 {
-			for range 3 {
-				if _, ok := table.take(stranger(1), 0, all, 0, 0); ok != (taken < 2) {
-					t.Errorf("with %d of 2 taken one is there: %v", taken, ok)
-				}
-			}
-			table.take(stranger(1), 0, all, 0, 1)
-		}
-	})
 	t.Run("at one time no more is granted than there is", func(t *testing.T) {
 		t.Parallel()
 		table, all := newTable(1000), reads(perMinute(100))
