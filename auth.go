@@ -4,10 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
+
+	"go.uber.org/zap"
 
 	"userapi/config"
 	"userapi/middleware/auth"
@@ -43,6 +44,28 @@ func newAuthenticator(state *auth.State, settings config.Config, observe func(me
 	return authenticator, about("auth.mode", err)
 }
 
+// warnOf says in the log what an operator should know of who is let in.
+func warnOf(authenticator *auth.Authenticator, log *zap.Logger) {
+	if authenticator == nil {
+		return
+	}
+	for _, remark := range authenticator.Remarks() {
+		log.Warn(remark)
+	}
+}
+
+// tellOfIssuer says in the log when the keys of the issuer could not be read: those from before are good for
+// as long as that lasts, also one that was revoked.
+func tellOfIssuer(log *zap.Logger) func(error) {
+	return func(err error) {
+		if err == nil {
+			log.Info("the keys of the issuer of tokens can be read again")
+			return
+		}
+		log.Warn("the keys of the issuer of tokens could not be read; those from before stay good", zap.Error(err))
+	}
+}
+
 // tokensOf returns whose tokens are believed.
 func tokensOf(wanted config.JWT) (*auth.Tokens, error) {
 	tokens := &auth.Tokens{
@@ -52,27 +75,12 @@ func tokensOf(wanted config.JWT) (*auth.Tokens, error) {
 	if wanted.KeyFile == "" {
 		return tokens, nil
 	}
-	content, err := readKeyFile(wanted.KeyFile)
-	if err == nil {
-		tokens.Keys, err = auth.ParsePublicKeys(content)
+	content, err := config.ReadFile(wanted.KeyFile)
+	if err != nil {
+		return nil, about("jwt.key_file", errors.New("the file cannot be read; name one that can"))
 	}
+	tokens.Keys, err = auth.ParsePublicKeys(content)
 	return tokens, about("jwt.key_file", err)
-}
-
-// maxKeyFile is far above any file with keys, and an end to /dev/zero.
-const maxKeyFile = 1 << 20
-
-func readKeyFile(path string) ([]byte, error) {
-	file, err := os.Open(path) //nolint:gosec // the operator names the file
-	if err != nil {
-		return nil, errors.New("the file cannot be read; name one that can")
-	}
-	defer file.Close() //nolint:errcheck // it was only read
-	content, err := io.ReadAll(io.LimitReader(file, maxKeyFile))
-	if err != nil {
-		return nil, errors.New("the file cannot be read; name one that can")
-	}
-	return content, nil
 }
 
 // scopesOf returns the set of some words, which the settings have judged.

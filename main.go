@@ -64,7 +64,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	}
 	service := newService(loaded.Config, log, level)
 	service.metrics = newMetrics(loaded.Config.Admin, writer.linesLost)
-	service.load = func() (config.Loaded, error) { return config.Load("", args, environ) }
+	service.load = func() (config.Loaded, error) { return loaded.Reload("", args, environ) }
 	run := func() error { return start(ctx, service, signals, hangups) }
 	if err := traced(service, environ, signals, run); err != nil { //nolint:contextcheck // the spans end when all else has
 		fmt.Fprintln(stderr, "userapi:", err)
@@ -82,14 +82,20 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 func start(ctx context.Context, service *service, signals, hangups <-chan os.Signal) error {
 	settings, log := service.settings, service.log
 	defer service.callers.Close()
-	if _, err := newAuthenticator(service.callers, settings, nil); err != nil { //nolint:contextcheck // what it starts ends with callers
+	authenticator, err := newAuthenticator(service.callers, settings, nil) //nolint:contextcheck // what it starts ends with callers
+	if err != nil {
 		return err // before anything is changed
 	}
+	warnOf(authenticator, log)
+	service.metrics.SetIssuerKeys(service.callers.KeysRead)
 	listener, err := listen(ctx, settings.HTTP.Addr)
 	if err != nil {
 		return err
 	}
 	defer listener.Close() //nolint:errcheck // closed already when it was served
+	if err := guarded(listener.Addr(), settings); err != nil {
+		return err
+	}
 	stopAdmin, err := startAdmin(ctx, settings.Admin, service.metrics, log)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"os"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -63,7 +64,12 @@ func (r *reloader) reload(asked bool) {
 		r.complaint = ""
 	case asked || err.Error() != r.complaint:
 		r.complaint = err.Error()
-		r.log.Error("the settings are not followed; those from before stay in force", zap.Error(err))
+		fields := []zap.Field{zap.Error(err)}
+		if !slices.Contains(r.running.Auth.Mode, config.AuthNone) {
+			// Whoever has taken a key out must not go home in the belief that it is out.
+			fields = append(fields, zap.String("credentials", "those taken out are still believed"))
+		}
+		r.log.Error("the settings are not followed; those from before stay in force", fields...)
 	}
 }
 
@@ -95,7 +101,7 @@ func (r *reloader) change(next config.Config, asked bool) error {
 func contents(settings config.Config) (sum [sha256.Size]byte) {
 	all := sha256.New()
 	for _, path := range []string{settings.TLS.CertFile, settings.TLS.KeyFile, settings.JWT.KeyFile} {
-		content, _ := os.ReadFile(path) //nolint:gosec // the operator names the file
+		content, _ := config.ReadFile(path)
 		one := sha256.Sum256(content)
 		_, _ = all.Write(one[:])
 	}

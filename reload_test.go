@@ -103,6 +103,19 @@ func TestReloader_reload(t *testing.T) {
 			}
 		}
 	})
+	t.Run("what is not followed leaves credentials that were taken out, and says so where there are some", func(t *testing.T) {
+		t.Parallel()
+		for mode, want := range map[string]any{config.AuthNone: nil, config.AuthAPIKey: "those taken out are still believed"} {
+			settings := config.Default()
+			settings.Auth.Mode = []string{mode}
+			r := newReloading(settings)
+			r.unreadable = errors.New("broken")
+			r.reload(true)
+			if said := r.logs.TakeAll(); len(said) != 1 || said[0].ContextMap()["credentials"] != want {
+				t.Errorf("%s: %v", mode, said)
+			}
+		}
+	})
 	t.Run("a change that does not go together with what stays is no change", func(t *testing.T) {
 		t.Parallel()
 		r := newReloading(config.Default())

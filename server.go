@@ -76,13 +76,36 @@ func announce(addr net.Addr, settings config.Config, log *zap.Logger) {
 		scheme = "https"
 	}
 	log.Info("listening", zap.String("url", scheme+"://"+addr.String()), zap.Bool("swagger", settings.HTTP.Swagger), zap.Strings("auth", settings.Auth.Mode))
-	tcp, ok := addr.(*net.TCPAddr)
-	if ok && !tcp.IP.IsLoopback() && slices.Contains(settings.Auth.Mode, config.AuthNone) {
+	switch {
+	case onLoopback(addr):
+	case !slices.Contains(settings.Auth.Mode, config.AuthNone):
+		if settings.TLS.CertFile == "" {
+			log.Warn("passwords, keys and tokens can be read on the way, and so can users: there is no TLS; set tls.cert_file and tls.key_file, unless a proxy in front ends it",
+				zap.Stringer("addr", addr))
+		}
+	default:
 		log.Warn("nobody is asked who they are: whoever can reach this address can read and change every user", zap.Stringer("addr", addr))
 		if settings.Admin.MetricsOnMain {
 			log.Warn("whoever can reach this address can read the metrics: admin.metrics_on_main is set, and auth.mode is none", zap.Stringer("addr", addr))
 		}
 	}
+}
+
+// onLoopback says whether nobody but this machine can connect to an address that is listened on.
+func onLoopback(addr net.Addr) bool {
+	tcp, ok := addr.(*net.TCPAddr)
+	return !ok || tcp.IP.IsLoopback()
+}
+
+// guarded returns an unusableError when others can connect to an address and would not be asked who they
+// are, though nobody has said that this is meant. The settings have been judged by the name of the address;
+// what localhost is they cannot know, since it may be DNS that says.
+func guarded(addr net.Addr, settings config.Config) error {
+	if onLoopback(addr) || settings.Auth.AllowAnonymous || !slices.Contains(settings.Auth.Mode, config.AuthNone) {
+		return nil
+	}
+	return about("auth.mode", fmt.Errorf("%s is %v, where others than this machine can connect, and nobody is asked who they are; "+
+		"listen on 127.0.0.1, or set this to basic, api_key or jwt, or say by auth.allow_anonymous: true that it is meant", settings.HTTP.Addr, addr))
 }
 
 // newServer returns a server for HTTP/1.1 and h2c on the listener, until secure is called.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"userapi/config"
 	"userapi/middleware"
@@ -42,6 +43,61 @@ func dialled(t *testing.T, l *listener) net.Conn {
 	}
 	t.Cleanup(func() { _ = c.Close() })
 	return c
+}
+
+func TestAnnounce(t *testing.T) {
+	t.Parallel()
+	here, there := &net.TCPAddr{IP: net.IPv6loopback, Port: 80}, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 80}
+	keys := func(c *config.Config) { c.Auth.Mode = []string{config.AuthAPIKey} }
+	for _, c := range []struct {
+		name   string
+		addr   net.Addr
+		change func(*config.Config)
+		want   string // how the one warning begins
+	}{
+		{"nobody is asked, and nobody can connect", here, func(*config.Config) {}, ""},
+		{"nobody is asked", there, func(*config.Config) {}, "nobody is asked who they are"},
+		{"credentials stay on this machine", here, keys, ""},
+		{"credentials go in the open", there, keys, "passwords, keys and tokens can be read on the way"},
+		{"credentials go over TLS", there, func(c *config.Config) { keys(c); c.TLS.CertFile = "cert" }, ""},
+	} {
+		t.Run("warns as it has to when "+c.name, func(t *testing.T) {
+			t.Parallel()
+			core, logs := observer.New(zap.WarnLevel)
+			settings := config.Default()
+			c.change(&settings)
+			announce(c.addr, settings, zap.New(core))
+			said := logs.TakeAll()
+			if c.want == "" && len(said) > 0 || c.want != "" && (len(said) != 1 || !strings.HasPrefix(said[0].Message, c.want)) {
+				t.Errorf("it said %v, want %q", said, c.want)
+			}
+		})
+	}
+}
+
+func TestGuarded(t *testing.T) {
+	t.Parallel()
+	here, there := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80}, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 80}
+	t.Run("a name that is another address than it seemed is refused, unless that is meant or somebody asks", func(t *testing.T) {
+		t.Parallel()
+		settings := config.Default()
+		settings.HTTP.Addr = "localhost:80"
+		if err := guarded(here, settings); err != nil {
+			t.Error(err)
+		}
+		err := guarded(there, settings)
+		if !errors.As(err, new(unusableError)) || !strings.HasPrefix(err.Error(), "auth.mode: localhost:80 is 192.0.2.1:80, ") {
+			t.Errorf("%v", err)
+		}
+		settings.Auth.AllowAnonymous = true
+		if err := guarded(there, settings); err != nil {
+			t.Error(err)
+		}
+		settings.Auth.AllowAnonymous, settings.Auth.Mode = false, []string{config.AuthBasic}
+		if err := guarded(there, settings); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestListen(t *testing.T) {

@@ -44,11 +44,15 @@ type service struct {
 	settings  config.Config
 	store     repository.Store
 	cursorKey []byte
+	// authenticator is who is let in now, or nil for everybody.
+	authenticator *auth.Authenticator
 }
 
 // newService returns a service that has no store yet.
 func newService(settings config.Config, log *zap.Logger, level zap.AtomicLevel) *service {
-	return &service{log: log, level: level, lifecycle: new(middleware.Lifecycle), callers: auth.NewState(time.Now), settings: settings}
+	callers := auth.NewState(time.Now)
+	callers.Issuer = tellOfIssuer(log)
+	return &service{log: log, level: level, lifecycle: new(middleware.Lifecycle), callers: callers, settings: settings}
 }
 
 // begin has requests answered: from the store if it is there soon, else as if it were away, until it is.
@@ -101,6 +105,8 @@ func (s *service) apply(settings config.Config) error {
 	s.limits.Configure(ratesOf(settings.Limit))
 	s.flight.Configure(settings.Limit.InFlight)
 	s.settings = settings
+	s.callers.Renew()
+	warnOf(s.authenticator, s.log)
 	return nil
 }
 
@@ -157,6 +163,7 @@ func (s *service) route(settings config.Config) error {
 		return err
 	}
 	s.router.set(router)
+	s.authenticator = authenticator
 	return nil
 }
 

@@ -8,8 +8,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,8 +22,6 @@ const (
 	// certificateLook is how often the files of the certificate are read. They are small, and what is
 	// read is what counts: times of files say nothing about links that were turned to another folder.
 	certificateLook = time.Second
-	// certificateFile is the largest file that is taken for a certificate or a key, in octets.
-	certificateFile = 1 << 20
 	// certificateNotice is how long before its end a certificate is complained of, once a day.
 	certificateNotice = 14 * 24 * time.Hour
 )
@@ -212,15 +208,7 @@ func (c *certificate) read() (*tls.Certificate, [sha256.Size]byte, error) {
 
 func readPEM(setting, path string) ([]byte, error) {
 	const mend = "name a file in PEM that this process may read"
-	file, err := os.Open(path) //nolint:gosec // the operator names it
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w; %s", setting, err, mend)
-	}
-	defer file.Close() //nolint:errcheck // it was only read
-	content, err := io.ReadAll(io.LimitReader(file, certificateFile+1))
-	if err == nil && len(content) > certificateFile {
-		err = fmt.Errorf("%s is too large", path)
-	}
+	content, err := config.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w; %s", setting, err, mend)
 	}

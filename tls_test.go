@@ -120,7 +120,7 @@ func TestNewCertificate(t *testing.T) {
 		{"a key of another certificate", good.cert, other.key, []string{"tls.key_file", "does not match", "belongs to"}},
 		{"a key that is none", good.cert, []byte("hunter2"), []string{"tls.key_file", "belongs to"}},
 		{"a key with a password", good.cert, encrypted, []string{"tls.key_file", "encrypted", "openssl"}},
-		{"a file without an end", bytes.Repeat([]byte("x"), certificateFile+1), good.key, []string{"tls.cert_file", "too large"}},
+		{"a file without an end", bytes.Repeat([]byte("x"), 1<<20+1), good.key, []string{"tls.cert_file", "longer than"}},
 	} {
 		t.Run(c.name+" is a fault with its mend", func(t *testing.T) {
 			t.Parallel()

@@ -25,19 +25,19 @@ func agreementsOfGuarding() []agreement {
 			}
 		}},
 		{about: material, judge: func(c Config) *complaint {
-			if !c.Auth.has(AuthNone) || c.Auth.Users == "" && c.Auth.APIKeys == "" && c.JWT.sources() == 0 {
+			if !c.Auth.has(AuthNone) || !c.Auth.hasUsers() && !c.Auth.hasAPIKeys() && c.JWT.sources() == 0 {
 				return nil
 			}
 			return &complaint{"there are users, keys or tokens, but nobody is asked for them", "set it to basic, api_key or jwt, or remove auth.users, auth.api_keys and the keys of jwt"}
 		}},
 		{about: []string{"auth.mode", "auth.users", "auth.users_file"}, judge: func(c Config) *complaint {
-			if !c.Auth.has(AuthBasic) || c.Auth.Users != "" {
+			if !c.Auth.has(AuthBasic) || c.Auth.hasUsers() {
 				return nil
 			}
 			return &complaint{"basic has no users", "set auth.users_file to a file made by htpasswd -B, or remove basic"}
 		}},
 		{about: []string{"auth.mode", "auth.api_keys", "auth.api_keys_file"}, judge: func(c Config) *complaint {
-			if !c.Auth.has(AuthAPIKey) || c.Auth.APIKeys != "" {
+			if !c.Auth.has(AuthAPIKey) || c.Auth.hasAPIKeys() {
 				return nil
 			}
 			return &complaint{"api_key has no keys", "set auth.api_keys_file to a file with what --new-api-key prints, or remove api_key"}
@@ -68,6 +68,12 @@ func (c Config) needed(claim, whose string) *complaint {
 }
 
 func (a Auth) has(mode string) bool { return slices.Contains(a.Mode, mode) }
+
+// hasUsers says whether it is told who may come by Basic, be it that nobody may: a file without a line.
+func (a Auth) hasUsers() bool { return a.Users != "" || a.UsersFile != "" }
+
+// hasAPIKeys says whether it is told which keys are good, be it that none is.
+func (a Auth) hasAPIKeys() bool { return a.APIKeys != "" || a.APIKeysFile != "" }
 
 // sources returns how many places keys of tokens come from.
 func (j JWT) sources() int {

@@ -214,6 +214,7 @@ func TestAgreements(t *testing.T) {
 		for _, args := range [][]string{
 			{"--addr", ":9000", "--set", "auth.allow_anonymous=true"},
 			{"--addr", "localhost:9000"},
+			{"--addr", "LOCALHOST:9000"},
 			{"--addr", "[::1]:9000"},
 			{"--addr", "127.9.9.9:9000"},
 			{"--addr", ":9000", "--set", "auth.mode=api_key", "--set", "auth.api_keys=x"},

@@ -419,6 +419,16 @@ func TestLoad_brokenEverywhere(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+	t.Run("of users and API keys there may be none any more, where a file is named for them", func(t *testing.T) {
+		for _, content := range []string{"", "\n", "# nobody\n"} {
+			dir := folder(t, "auth:\n  mode: [basic, api_key]\n  users_file: users\n  api_keys_file: api.keys\n")
+			write(t, dir+"/users", content)
+			write(t, dir+"/api.keys", content)
+			if _, err := Load(dir, nil, nil); err != nil {
+				t.Errorf("%q: %v", content, err)
+			}
+		}
+	})
 	t.Run("a config.yaml that is a directory is a fault though nobody named it", func(t *testing.T) {
 		dir := t.TempDir()
 		if err := os.Mkdir(dir+"/config.yaml", 0o700); err != nil {

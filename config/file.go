@@ -31,8 +31,9 @@ func (l *loader) readConfigFile(path string, given bool) layer {
 	content, err := l.read(l.locate(path))
 	switch {
 	case err == nil:
+		l.found = true
 		f.document(content)
-	case given || !errors.Is(err, fs.ErrNotExist):
+	case given || l.expected || !errors.Is(err, fs.ErrNotExist):
 		source := "working directory"
 		if given {
 			source = "--config"

@@ -16,6 +16,7 @@ type key struct {
 	rule    rule
 	secret  bool // never printed; the key that fileKey names tells of a file that holds it
 	live    bool // can change while the service runs
+	emptied bool // its file may be empty: who takes the last line of it away means that
 }
 
 // env returns the name of the key's environment variable. Names hold underscores themselves, so there

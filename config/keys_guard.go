@@ -16,7 +16,7 @@ func keysOfGuarding() []key {
 			meaning: "let mode none also stand where others than this machine can connect",
 		},
 		{
-			name: "auth.users", rule: secretLines("name:hash or name:hash:scope,scope"), secret: true, live: true,
+			name: "auth.users", rule: secretLines("name:hash or name:hash:scope,scope"), secret: true, live: true, emptied: true,
 			meaning: "secret with the users of mode basic",
 		},
 		{
@@ -28,7 +28,7 @@ func keysOfGuarding() []key {
 			meaning: "what users of mode basic may do whose line does not say it",
 		},
 		{
-			name: "auth.api_keys", rule: secretLines("what --new-api-key prints"), secret: true, live: true,
+			name: "auth.api_keys", rule: secretLines("what --new-api-key prints"), secret: true, live: true, emptied: true,
 			meaning: "secret with the keys of mode api_key",
 		},
 		{

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/spf13/viper"
@@ -41,6 +43,7 @@ type Loaded struct {
 	Warnings []string // one line each, for the log or standard error
 	NewKey   NewKey   // for NewAPIKey
 	settings []Setting
+	fromFile bool // there was a file
 }
 
 // Setting is the effective value of one key.
@@ -64,8 +67,15 @@ func (l Loaded) Settings() []Setting { return slices.Clone(l.settings) }
 // variable that is empty counts as not set; one that has our prefix but names no key is a warning only,
 // since orchestrators inject such. --help and --version win over everything else, faults included.
 func Load(dir string, args, environ []string) (Loaded, error) {
-	l := loader{catalogue: newCatalogue(), dir: dir, read: readFile}
+	l := loader{catalogue: newCatalogue(), dir: dir, read: ReadFile}
 	return l.load(args, environ)
+}
+
+// Reload is Load for a program that has loaded before, from the same places. A config.yaml that was there
+// then must still be, so that nobody who moves it takes the absence for the defaults.
+func (l Loaded) Reload(dir string, args, environ []string) (Loaded, error) {
+	again := loader{catalogue: newCatalogue(), dir: dir, read: ReadFile, expected: l.fromFile}
+	return again.load(args, environ)
 }
 
 // loader is the state of one Load.
@@ -75,6 +85,8 @@ type loader struct {
 	read       func(path string) ([]byte, error)
 	faults     []Fault
 	warnings   []string
+	expected   bool // the file is known to have been there
+	found      bool // it was read
 	incomplete bool // the file was not read to its end, so that settings are missing
 }
 
@@ -110,7 +122,7 @@ func (l *loader) load(args, environ []string) (Loaded, error) {
 	if len(l.faults) > 0 {
 		return Loaded{Action: line.action, Warnings: l.warnings}, &Error{Faults: l.faults}
 	}
-	loaded.Action, loaded.Warnings = line.action, l.warnings
+	loaded.Action, loaded.Warnings, loaded.fromFile = line.action, l.warnings, l.found
 	return loaded, nil
 }
 
@@ -191,7 +203,7 @@ func (l *loader) readSecret(k key, v *viper.Viper, sources map[string]string) {
 		return
 	}
 	value, wrong := k.rule.parse(strings.TrimSpace(string(content)))
-	if wrong == nil && value == Secret("") {
+	if wrong == nil && value == Secret("") && !k.emptied {
 		wrong = &complaint{"the file is empty", "write " + k.name + " into it, or do not name it"}
 	}
 	if wrong != nil {
@@ -212,12 +224,18 @@ func (l *loader) locate(path string) string {
 
 var errTooLong = errors.New("longer than 1 MiB")
 
-func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path) //nolint:gosec // the operator names the file
+// fileWithin is how long a file may take to be read: one that is a pipe need not come to an end.
+const fileWithin = 2 * time.Second
+
+// ReadFile returns what a file holds that a setting names. It reads no more than 1 MiB, and waits for a pipe,
+// but not for long and not for somebody who would write into it. It is safe for concurrent use.
+func ReadFile(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // the operator names the file
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
+	_ = f.SetReadDeadline(time.Now().Add(fileWithin)) // only what can wait has one
 	content, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
 	if err == nil && len(content) > maxFileBytes {
 		err = errTooLong

@@ -339,3 +339,30 @@ func BenchmarkLoad(b *testing.B) {
 		})
 	}
 }
+
+func TestLoaded_Reload(t *testing.T) {
+	const name = "/config.yaml"
+	t.Run("reads again what may have changed", func(t *testing.T) {
+		dir := folder(t, "log:\n  level: warn\n")
+		first := mustLoad(t, dir, nil, nil)
+		write(t, dir+name, "log:\n  level: error\n")
+		again, err := first.Reload(dir, nil, nil)
+		if err != nil || again.Config.Log.Level != "error" || first.Config.Log.Level != "warn" {
+			t.Errorf("%v, %+v", err, again.Config.Log)
+		}
+	})
+	t.Run("misses a file that was there, and no other", func(t *testing.T) {
+		dir := folder(t, "log:\n  level: warn\n")
+		with := mustLoad(t, dir, nil, nil)
+		if err := os.Remove(dir + name); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := with.Reload(dir, nil, nil); err == nil || !strings.Contains(err.Error(), "config.yaml cannot be read") {
+			t.Errorf("got %v", err)
+		}
+		without := mustLoad(t, dir, nil, nil)
+		if _, err := without.Reload(dir, nil, nil); err != nil {
+			t.Error(err)
+		}
+	})
+}

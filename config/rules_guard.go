@@ -154,10 +154,11 @@ func jwksURL() rule {
 	}}
 }
 
-// isLoopback says whether a host is this machine whoever asks.
+// isLoopback says whether a host is this machine whoever asks. What localhost is may be up to DNS, in which
+// letter case has no meaning: who listens has to look again.
 func isLoopback(host string) bool {
 	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && addr.Unmap().IsLoopback()
+	return strings.EqualFold(host, "localhost") || err == nil && addr.Unmap().IsLoopback()
 }
 
 // hmacSecret allows nothing, or what is too long to be guessed. Its complaint does not repeat the value.

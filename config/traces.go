@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -206,7 +205,7 @@ func (v *variables) tls(endpoint *url.URL) *tls.Config {
 		}
 	}
 	if file := v.of[authorities]; file != "" {
-		pem, err := os.ReadFile(file) //nolint:gosec // it is the operator who names the file
+		pem, err := ReadFile(file)
 		secure.RootCAs = x509.NewCertPool()
 		switch {
 		case err != nil:

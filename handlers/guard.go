@@ -93,8 +93,9 @@ func (g *guard) refuse(c *gin.Context, budget middleware.Budget, err error) erro
 
 // lacking returns the answer to somebody known who may not do what needs scopes.
 func lacking(c *gin.Context, needs models.Scopes) error {
-	missing := needs &^ models.PrincipalOf(c.Request.Context()).Scopes
-	c.Writer.Header()["Www-Authenticate"] = []string{auth.InsufficientScope(missing)}
+	principal := models.PrincipalOf(c.Request.Context())
+	missing := needs &^ principal.Scopes
+	c.Writer.Header()["Www-Authenticate"] = []string{auth.InsufficientScope(principal.Method, missing)}
 	forbidden := *problem.ErrInsufficientScope
 	forbidden.Detail = "The credentials lack a scope that this needs: " + missing.String() + "."
 	return &forbidden

@@ -161,12 +161,20 @@ func TestProtect(t *testing.T) {
 	engine := gin.New()
 	engine.Use(Protect(time.Hour))
 	engine.GET("/", func(c *gin.Context) { c.Status(http.StatusOK) })
-	t.Run("every answer says that it is nothing for a page", func(t *testing.T) {
+	t.Run("every answer says that it is nothing for a page, and to who shows pages that it may do nothing", func(t *testing.T) {
 		t.Parallel()
-		for _, path := range []string{"/", "/nothing"} {
-			got := from(t, engine, http.MethodGet, path)
-			if got.Header.Get("X-Content-Type-Options") != "nosniff" || got.Header.Get("Content-Security-Policy") != "default-src 'none'; frame-ancestors 'none'" || got.Header.Get("Vary") != "Accept-Encoding" {
-				t.Errorf("%s: %v", path, got.Header)
+		for accept, policy := range map[string]string{
+			"text/html,application/xhtml+xml,*/*;q=0.8": "default-src 'none'; frame-ancestors 'none'", "*/*": "", "application/json": "",
+		} {
+			for _, path := range []string{"/", "/nothing"} {
+				recorder := httptest.NewRecorder()
+				request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+				request.Header.Set("Accept", accept)
+				engine.ServeHTTP(recorder, request)
+				header := recorder.Header()
+				if header.Get("X-Content-Type-Options") != "nosniff" || header.Get("Content-Security-Policy") != policy || header.Get("Vary") != "Accept-Encoding" {
+					t.Errorf("%s for %s: %v", path, accept, header)
+				}
 			}
 		}
 	})

@@ -62,7 +62,8 @@ func TestAuth_Refusals(t *testing.T) {
 	t.Run("a password opens what its line says", func(t *testing.T) {
 		ada := service.Post(t, "/users/", ada, basicAuth("ada", "correct horse")).Want(http.StatusCreated)
 		service.Get(t, ada.Header.Get("Location"), basicAuth("ada", "correct horse")).Want(http.StatusOK)
-		service.Delete(t, ada.Header.Get("Location"), basicAuth("ada", "correct horse")).Want(http.StatusForbidden)
+		forbidden := service.Delete(t, ada.Header.Get("Location"), basicAuth("ada", "correct horse")).Want(http.StatusForbidden)
+		forbidden.WantHeader("WWW-Authenticate", askBasic)
 	})
 	t.Run("answers differ by who asks, which a cache is told", func(t *testing.T) {
 		if vary := service.Get(t, "/users/", reader).Want(http.StatusOK).Header.Get("Vary"); !strings.Contains(vary, "Authorization") || !strings.Contains(vary, "X-API-Key") {

@@ -264,7 +264,8 @@ func TestEdges_Protection(t *testing.T) {
 	service := testkit.New(t, testkit.Options{})
 	service.Create(t, ada)
 	for path, status := range map[string]int{"/users/1": 200, "/users/9": 404, "/nothing": 404, "/users/?limit=0": 422, "/": 200, "/health": 200, "/problems/user-not-found": 200, "/users//": 404} {
-		answer := service.Get(t, path).Want(status).WantHeader("X-Content-Type-Options", "nosniff").
+		service.Get(t, path).Want(status).WantHeader("X-Content-Type-Options", "nosniff").WantHeader("Content-Security-Policy", "")
+		answer := service.Get(t, path, "Accept: text/html").Want(status).WantHeader("X-Content-Type-Options", "nosniff").
 			WantHeader("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 		for _, name := range []string{"Server", "X-Powered-By", "Strict-Transport-Security"} {
 			answer.WantHeader(name, "")

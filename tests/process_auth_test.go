@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"encoding/json"
 	"net/http"
 	"os"
 	"strings"
@@ -59,6 +60,9 @@ func TestProcess_Auth(t *testing.T) {
 		store(line)
 		p := testkit.Start{Dir: dir, Args: []string{"--addr", "0.0.0.0:0", "--set", "auth.mode=api_key", "--set", "auth.api_keys_file=keys"}}.Binary(t)
 		p.Get(t, "/users/").Want(http.StatusUnauthorized)
+		p.Log.Await(t, "the warning that there is no TLS", func(entry testkit.Entry) bool {
+			return entry.Text("level") == "warn" && strings.Contains(entry.Text("msg"), "can be read on the way")
+		})
 		made := p.Post(t, "/users/", ada, "X-API-Key: "+key).Want(http.StatusCreated)
 		if actor := p.Log.Request(t, made.Header.Get("X-Request-ID")).Text("actor"); actor != "reporting" {
 			t.Errorf("the actor is %q", actor)
@@ -75,7 +79,16 @@ func TestProcess_Auth(t *testing.T) {
 		store(otherLine, "nonsense")
 		p.Signal(t, syscall.SIGHUP)
 		awaitSaid(t, p, notFollowed, 1)
+		if told := said(t, p, notFollowed)[0].Text("credentials"); told != "those taken out are still believed" {
+			t.Errorf("of credentials it says %q", told)
+		}
 		p.Get(t, "/users/1", bearer(other)).Want(http.StatusOK)
+
+		store("# nobody any more")
+		p.Signal(t, syscall.SIGHUP)
+		awaitSaid(t, p, readAgain, 2)
+		p.Get(t, "/users/1", bearer(other)).Want(http.StatusUnauthorized)
+		awaitSaid(t, p, "api_key lets nobody in: there is no key", 1)
 		for _, entry := range p.Log.Entries(t) {
 			if strings.Contains(entry.Text("msg"), "nobody is asked") {
 				t.Errorf("it says that it is open: %v", entry)
@@ -85,6 +98,40 @@ func TestProcess_Auth(t *testing.T) {
 		if code := p.Wait(t, 10*time.Second); code != 0 {
 			t.Errorf("exit %d", code)
 		}
+	})
+	t.Run("a user and a key of the issuer that are taken out of their files are out, though both were remembered", func(t *testing.T) {
+		t.Parallel()
+		i, dir := newIssuer(t), t.TempDir()
+		f := &forger{i, claimsAt(time.Now())}
+		store := func(name, content string) {
+			t.Helper()
+			if err := os.WriteFile(dir+"/"+name, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var set struct {
+			Keys []json.RawMessage `json:"keys"`
+		}
+		if err := json.Unmarshal([]byte(i.set), &set); err != nil {
+			t.Fatal(err)
+		}
+		store("users", adaOfBasic)
+		store("keys", i.set)
+		p := testkit.Start{Dir: dir, Args: []string{
+			"--set", "auth.mode=basic,jwt", "--set", "auth.users_file=users", "--set", "jwt.key_file=keys",
+			"--set", "jwt.issuer=" + tokenIssuer, "--set", "jwt.audience=" + tokenAudience,
+		}}.Binary(t)
+		password, byRSA, byEC := basicAuth("ada", "correct horse"), bearer(f.by(nil)), bearer(f.about(nil))
+		for _, who := range []string{password, byRSA, byEC} {
+			p.Get(t, "/users/", who).Want(http.StatusOK)
+		}
+		store("users", "")
+		store("keys", `{"keys":[`+string(set.Keys[1])+`]}`)
+		p.Signal(t, syscall.SIGHUP)
+		awaitSaid(t, p, readAgain, 1)
+		p.Get(t, "/users/", password).Want(http.StatusUnauthorized)
+		p.Get(t, "/users/", byRSA).Want(http.StatusUnauthorized)
+		p.Get(t, "/users/", byEC).Want(http.StatusOK)
 	})
 	t.Run("tokens are believed as soon as the issuer is there, and /readyz and the health check wait for that", func(t *testing.T) {
 		t.Parallel()

@@ -93,6 +93,29 @@ func TestProcess_Reload(t *testing.T) {
 		rewrite("log:\n  level: debug\n")
 		awaitSaid(t, p, readAgain, 1)
 	})
+	t.Run("pages of an origin that is listed may, and those of one that is listed no more may not", func(t *testing.T) {
+		t.Parallel()
+		const one, two = "https://one.example", "https://two.example"
+		p, rewrite := reloadable(t, "cors:\n  origins: ["+one+"]\n")
+		allowed := func(want string, origins ...string) {
+			t.Helper()
+			for _, origin := range origins {
+				got := p.Get(t, "/users/", "Origin: "+origin).Want(http.StatusOK).Header.Get("Access-Control-Allow-Origin")
+				if (got == origin) != (origin == want) {
+					t.Errorf("%s is answered %q", origin, got)
+				}
+			}
+		}
+		allowed(one, one, two)
+		rewrite("cors:\n  origins: [" + two + "]\n")
+		p.Signal(t, syscall.SIGHUP)
+		awaitSaid(t, p, readAgain, 1)
+		allowed(two, one, two)
+		rewrite("cors:\n  origins: []\n")
+		p.Signal(t, syscall.SIGHUP)
+		awaitSaid(t, p, readAgain, 2)
+		allowed("", one, two)
+	})
 	t.Run("no request is lost meanwhile", func(t *testing.T) {
 		t.Parallel()
 		p, rewrite := reloadable(t, "limit:\n  in_flight: 100\n")

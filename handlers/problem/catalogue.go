@@ -114,7 +114,7 @@ var entries = []Entry{
 		"The request has no credentials, or some that are unknown, wrong, expired, or of a kind that the service does not take. It does not say which.",
 		"Send credentials of a kind that the header `WWW-Authenticate` names."),
 	entry(ErrInsufficientScope, "The credentials do not allow this",
-		"The service knows who asks, but the credentials lack a scope that the operation needs. The member `detail` and the header `WWW-Authenticate` name it.",
+		"The service knows who asks, but the credentials lack a scope that the operation needs. The member `detail` names it, and the header `WWW-Authenticate` too, but for Basic.",
 		"Use credentials that have the scope, or ask the operator for it."),
 	entry(ErrRateLimited, "There were too many requests",
 		"The caller has used up what the service grants in a span of time. The headers `RateLimit-Policy` and `RateLimit` say how much that is.",

@@ -9,6 +9,7 @@ package auth
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"userapi/models"
@@ -45,11 +46,11 @@ func Reasons() []string {
 	}
 }
 
-// Options are the ways on offer; what is empty is not on offer. All of it stays unchanged after New.
+// Options are the ways on offer; what is nil is not on offer. All of it stays unchanged after New.
 type Options struct {
-	// Users are who may come by Basic.
+	// Users are who may come by Basic: nobody may when it is empty and not nil, though asked.
 	Users []User
-	// Keys are the API keys.
+	// Keys are the API keys, of which there may be none as well.
 	Keys []Key
 	// Tokens is whose JWTs are believed.
 	Tokens *Tokens
@@ -72,7 +73,7 @@ type Authenticator struct {
 
 // New returns an Authenticator. Its error says which setting has to change, in the words of Options.
 func New(state *State, options Options) (*Authenticator, error) {
-	if len(options.Users) == 0 && len(options.Keys) == 0 && options.Tokens == nil {
+	if options.Users == nil && options.Keys == nil && options.Tokens == nil {
 		return nil, errors.New("auth: no way in is on offer")
 	}
 	a := &Authenticator{state: state, observe: options.Observe}
@@ -80,10 +81,10 @@ func New(state *State, options Options) (*Authenticator, error) {
 		a.observe = func(string, string) {}
 	}
 	var err error
-	if len(options.Users) > 0 {
+	if options.Users != nil {
 		a.users = newDirectory(state, options.Users)
 	}
-	if len(options.Keys) > 0 {
+	if options.Keys != nil {
 		if a.keys, err = newKeyTable(options.Keys); err != nil {
 			return nil, err
 		}
@@ -171,10 +172,33 @@ func (a *Authenticator) Challenges(refusal *Refusal) []string {
 	return a.refused
 }
 
-// InsufficientScope returns the value of WWW-Authenticate for a principal who may not do what needs a
-// scope (RFC 6750, section 3.1).
-func InsufficientScope(missing models.Scopes) string {
+// InsufficientScope returns the value of WWW-Authenticate for a principal who came by a method and may not
+// do what needs a scope (RFC 6750, section 3.1). It offers that method again, with other credentials:
+// others may not be on offer. Basic has no words for what is missing.
+func InsufficientScope(method string, missing models.Scopes) string {
+	if method == MethodBasic {
+		return challengeBasic
+	}
 	return challengeBearer + `, error="insufficient_scope", scope="` + missing.String() + `"`
+}
+
+// Remarks returns what whoever runs the service should know of the ways on offer: one that lets nobody in,
+// and stored passwords whose checks take times that differ.
+func (a *Authenticator) Remarks() []string {
+	remarks := []string{}
+	if a.users != nil && len(a.users.entries) == 0 {
+		remarks = append(remarks, "basic lets nobody in: there is no user")
+	}
+	if a.keys != nil && len(a.keys.entries) == 0 {
+		remarks = append(remarks, "api_key lets nobody in: there is no key")
+	}
+	if a.users != nil {
+		if works := a.users.works(); len(works) > 1 {
+			remarks = append(remarks, "the passwords of users are stored with different work ("+strings.Join(works, "; ")+
+				"), so that the time of an answer hints at who is a user: set them anew with the same")
+		}
+	}
+	return remarks
 }
 
 // Ready returns nil when requests can be told apart, or why they cannot: no key of the issuer of tokens

@@ -21,16 +21,16 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // clock moves when a test moves it. It is safe for concurrent use.
-type clock struct{ seconds atomic.Int64 }
+type clock struct{ nanos atomic.Int64 }
 
 func newClock() *clock {
 	c := new(clock)
-	c.seconds.Store(1_800_000_000)
+	c.nanos.Store(1_800_000_000 * int64(time.Second))
 	return c
 }
 
-func (c *clock) now() time.Time        { return time.Unix(c.seconds.Load(), 0) }
-func (c *clock) move(by time.Duration) { c.seconds.Add(int64(by / time.Second)) }
+func (c *clock) now() time.Time        { return time.Unix(0, c.nanos.Load()) }
+func (c *clock) move(by time.Duration) { c.nanos.Add(int64(by)) }
 
 func newState(t testing.TB, at *clock) *State {
 	t.Helper()
@@ -130,8 +130,6 @@ func TestNew(t *testing.T) {
 		state := newState(t, newClock())
 		for _, options := range []Options{
 			{},
-			{Users: []User{}},
-			{Keys: []Key{}},
 			{Tokens: &Tokens{Secret: make([]byte, 32), Audience: "a"}},
 			{Tokens: &Tokens{Secret: make([]byte, 31), Issuer: "i", Audience: "a"}},
 			{Tokens: &Tokens{Issuer: "i", Audience: "a"}},
@@ -230,6 +228,32 @@ func TestAuthenticator_Authenticate(t *testing.T) {
 	})
 }
 
+func TestAuthenticator_Remarks(t *testing.T) {
+	state := newState(t, newClock())
+	_, key := newKey(t, time.Time{})
+	for _, c := range []struct {
+		name    string
+		options Options
+		want    []string
+	}{
+		{"all is well", Options{Users: cheap("ada", "x"), Keys: []Key{key}}, nil},
+		{"nobody is left", Options{Users: []User{}, Keys: []Key{}}, []string{"basic lets nobody in", "api_key lets nobody in"}},
+		{"works differ", Options{Users: append(bcrypted(t, "ada", "x"), cheap("grace", "y")...)}, []string{"the passwords of users are stored with different work (argon2id m=8,t=1,p=1; bcrypt 4)"}},
+	} {
+		t.Run("say when "+c.name, func(t *testing.T) {
+			got := newAuthenticator(t, state, c.options).Remarks()
+			if len(got) != len(c.want) {
+				t.Fatalf("%q", got)
+			}
+			for i, want := range c.want {
+				if !strings.HasPrefix(got[i], want) {
+					t.Errorf("%q, want %q", got[i], want)
+				}
+			}
+		})
+	}
+}
+
 func TestAuthenticator_Challenges(t *testing.T) {
 	state := newState(t, newClock())
 	_, key := newKey(t, time.Time{})
@@ -261,9 +285,12 @@ func TestAuthenticator_Challenges(t *testing.T) {
 			}
 		})
 	}
-	t.Run("a scope that is missing is named as RFC 6750 has it", func(t *testing.T) {
-		if got := InsufficientScope(models.ScopeWrite | models.ScopeBulk); got != `Bearer realm="users", error="insufficient_scope", scope="users:write users:bulk"` {
-			t.Error(got)
+	t.Run("whoever lacks a scope is asked for the same kind of credentials, with the scope named as RFC 6750 has it", func(t *testing.T) {
+		const bearer = `Bearer realm="users", error="insufficient_scope", scope="users:write users:bulk"`
+		for method, want := range map[string]string{MethodKey: bearer, MethodToken: bearer, MethodBasic: challengeBasic} {
+			if got := InsufficientScope(method, models.ScopeWrite|models.ScopeBulk); got != want {
+				t.Errorf("%s: %s", method, got)
+			}
 		}
 	})
 }

@@ -20,10 +20,15 @@ const (
 	// waitsForKeys is how long a request waits for that: whoever makes kids up could hold as many requests
 	// open as there is room for while the issuer is slow.
 	waitsForKeys = time.Second
+	// mostWaiters is how many requests wait for it at a time, for the same reason; others are told at once
+	// what is known by then.
+	mostWaiters = 8
+	// tellsEvery is the shortest pause between two failures that somebody is told of.
+	tellsEvery = time.Minute
 	// maxKeySet bounds its answer, in octets.
 	maxKeySet = 256 << 10
-	// asksEvery is the shortest pause between two times that unknown keys have the issuer be asked: whoever
-	// makes kids up cannot flood it.
+	// asksEvery is the shortest pause between two times that unknown keys, or new settings, have the issuer
+	// be asked: whoever makes kids up cannot flood it.
 	asksEvery = 10 * time.Second
 	// firstRetry and lastRetry are the pauses after an attempt that failed.
 	firstRetry = 500 * time.Millisecond
@@ -40,9 +45,15 @@ type issuer struct {
 	client    *http.Client
 	now       func() time.Time
 	ring      atomic.Pointer[keyring]
+	read      atomic.Pointer[time.Time] // when it last gave keys that can be used
 	wake      chan struct{}
+	waiting   chan struct{} // as many as there are requests that wait
 	cancel    context.CancelFunc
 	ended     chan struct{}
+
+	// report is told what tell has to say, and told is when it last was of a failure; zero when all is well.
+	report func(error)
+	told   time.Time
 
 	mu     sync.Mutex
 	asked  time.Time     // when it was asked last, whatever for
@@ -51,11 +62,11 @@ type issuer struct {
 }
 
 // newIssuer begins to ask. close ends that.
-func newIssuer(address string, refresh time.Duration, now func() time.Time, around func(http.RoundTripper) http.RoundTripper) *issuer {
+func (s *State) newIssuer(address string, refresh time.Duration) *issuer {
 	ctx, cancel := context.WithCancel(context.Background())
 	i := &issuer{
-		url: address, refresh: refresh, now: now, cancel: cancel,
-		wake: make(chan struct{}, 1), ended: make(chan struct{}), flight: make(chan struct{}),
+		url: address, refresh: refresh, now: s.now, cancel: cancel, report: s.Issuer,
+		wake: make(chan struct{}, 1), ended: make(chan struct{}), flight: make(chan struct{}), waiting: make(chan struct{}, mostWaiters),
 		transport: &http.Transport{
 			Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: fetchBudget}).DialContext,
 			TLSHandshakeTimeout: fetchBudget, MaxResponseHeaderBytes: 64 << 10, ForceAttemptHTTP2: true,
@@ -64,10 +75,10 @@ func newIssuer(address string, refresh time.Duration, now func() time.Time, arou
 		err: errors.New("it has not answered yet"),
 	}
 	i.client = &http.Client{Timeout: fetchBudget, CheckRedirect: sameHost, Transport: i.transport}
-	if around != nil {
-		i.client.Transport = around(i.transport)
+	if s.Around != nil {
+		i.client.Transport = s.Around(i.transport)
 	}
-	i.asked = now()
+	i.asked = i.now()
 	go i.run(ctx)
 	return i
 }
@@ -96,8 +107,13 @@ func (i *issuer) run(ctx context.Context) {
 		if err != nil {
 			pause, retry = min(retry, i.refresh), min(2*retry, lastRetry)
 		} else {
+			now := i.now()
 			i.ring.Store(ring)
+			i.read.Store(&now)
 			retry = firstRetry
+		}
+		if ctx.Err() == nil {
+			i.tell(err)
 		}
 		i.mu.Lock()
 		i.err = err
@@ -127,7 +143,24 @@ func (i *issuer) begin() {
 	}
 }
 
-// fetch asks the issuer once.
+// tell reports an attempt that failed, unless it has reported one a short while ago, and the first good one
+// after that. It is called by run only.
+func (i *issuer) tell(err error) {
+	now := i.now()
+	switch {
+	case i.report == nil || err == nil && i.told.IsZero():
+		return
+	case err == nil:
+		i.told = time.Time{}
+	case !i.told.IsZero() && now.Sub(i.told) < tellsEvery:
+		return
+	default:
+		i.told = now
+	}
+	i.report(err)
+}
+
+// fetch asks the issuer once. Its error repeats neither the URL nor the answer.
 func (i *issuer) fetch(ctx context.Context) (*keyring, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, i.url, http.NoBody)
 	if err != nil {
@@ -135,6 +168,9 @@ func (i *issuer) fetch(ctx context.Context) (*keyring, error) {
 	}
 	request.Header.Set("Accept", "application/jwk-set+json, application/json")
 	answer, err := i.client.Do(request)
+	if asking := (*url.Error)(nil); errors.As(err, &asking) {
+		return nil, asking.Err
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -171,21 +207,49 @@ func (i *issuer) renewed(ctx context.Context) *keyring {
 	return i.ring.Load()
 }
 
-// await waits for the attempt that goes on. With ask, one is begun when none goes on and the last is
-// long enough ago.
-func (i *issuer) await(ctx context.Context, ask bool) {
+// renew has the issuer asked again, at once or as soon as it may be.
+func (i *issuer) renew() {
+	select {
+	case <-i.ended:
+		return
+	default:
+	}
 	i.mu.Lock()
-	flight := i.flight
-	if flight == nil && ask && i.now().Sub(i.asked) >= asksEvery {
-		flight = make(chan struct{})
-		i.flight, i.asked = flight, i.now()
+	defer i.mu.Unlock()
+	// An attempt that goes on may have begun before what there is to be seen.
+	if i.flight != nil || i.ask() == nil {
+		time.AfterFunc(asksEvery-i.now().Sub(i.asked), i.renew)
+	}
+}
+
+// ask returns the attempt that goes on. When none does, one is begun if the last is long enough ago. mu is
+// held.
+func (i *issuer) ask() chan struct{} {
+	if i.flight == nil && i.now().Sub(i.asked) >= asksEvery {
+		i.flight, i.asked = make(chan struct{}), i.now()
 		select {
 		case i.wake <- struct{}{}:
 		default: // somebody has, a moment ago
 		}
 	}
+	return i.flight
+}
+
+// await waits for the attempt that goes on, unless enough others do. With ask, one is begun if it may be.
+func (i *issuer) await(ctx context.Context, ask bool) {
+	i.mu.Lock()
+	flight := i.flight
+	if ask {
+		flight = i.ask()
+	}
 	i.mu.Unlock()
 	if flight == nil {
+		return
+	}
+	select {
+	case i.waiting <- struct{}{}:
+		defer func() { <-i.waiting }()
+	default:
 		return
 	}
 	timer := time.NewTimer(waitsForKeys)
@@ -238,9 +302,33 @@ func (s *State) issuerAt(address string, refresh time.Duration) (*issuer, error)
 	if before != nil && before.url == address && before.refresh == refresh {
 		return before, nil
 	}
-	s.issuer = newIssuer(address, refresh, s.now, s.Around)
+	s.issuer = s.newIssuer(address, refresh)
 	if before != nil {
 		before.close()
 	}
 	return s.issuer, nil
+}
+
+// Renew has the issuer asked again, now or within ten seconds: somebody has changed something.
+func (s *State) Renew() {
+	s.mu.Lock()
+	asked := s.issuer
+	s.mu.Unlock()
+	if asked != nil {
+		asked.renew()
+	}
+}
+
+// KeysRead returns when the issuer last gave keys that can be used, or the zero time.
+func (s *State) KeysRead() time.Time {
+	s.mu.Lock()
+	asked := s.issuer
+	s.mu.Unlock()
+	if asked == nil {
+		return time.Time{}
+	}
+	if read := asked.read.Load(); read != nil {
+		return *read
+	}
+	return time.Time{}
 }

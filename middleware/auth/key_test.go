@@ -44,9 +44,15 @@ func TestNewKey(t *testing.T) {
 
 func TestParseKeys(t *testing.T) {
 	secret, key := newKey(t, time.Time{})
+	t.Run("a text of comments has no key, which is no error and not the same as no text", func(t *testing.T) {
+		for _, text := range []string{"", " \n# none\n"} {
+			if keys, err := ParseKeys(text); keys == nil || len(keys) > 0 || err != nil {
+				t.Errorf("%q: %v, %v", text, keys, err)
+			}
+		}
+	})
 	sum := hex.EncodeToString(key.Hash[:])
 	for _, c := range []struct{ name, text, want string }{
-		{"nothing", " \n# none\n", "there is no key"},
 		{"two fields", "a sha256:" + sum, "line 1: is not `NAME"},
 		{"a word too many", "a sha256:" + sum + " users:read until 2027-01-31T00:00:00Z", "line 1: is not `NAME"},
 		{"a hash of another kind", "a sha1:" + sum + " users:read", "line 1: is not `NAME"},

@@ -26,6 +26,11 @@ type State struct {
 	// trace that. It is set before the first use.
 	Around func(http.RoundTripper) http.RoundTripper
 
+	// Issuer, if not nil, is told why the keys of the issuer could not be read, at most once a minute, and
+	// nil when they can be again. The error repeats nothing of the answer. It is set before the first use, is
+	// called from one goroutine at a time, and must not call the State.
+	Issuer func(err error)
+
 	now      func() time.Time
 	key      [32]byte
 	verified *cache[struct{}]

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -23,8 +24,8 @@ type User struct {
 }
 
 // ParseUsers reads the lines of an htpasswd file, name:hash or name:hash:scope,scope; those without
-// scopes get some. Empty lines and those that begin with # are passed over. The error names the line and
-// repeats no hash.
+// scopes get some. Empty lines and those that begin with # are passed over. A text without a user is no
+// error, for the reason that ParseKeys has. The error names the line and repeats no hash.
 func ParseUsers(text string, scopes models.Scopes) ([]User, error) {
 	users, seen := []User{}, map[string]int{}
 	for number, line := range lines(text) {
@@ -37,9 +38,6 @@ func ParseUsers(text string, scopes models.Scopes) ([]User, error) {
 		}
 		seen[user.Name] = number
 		users = append(users, user)
-	}
-	if len(users) == 0 {
-		return nil, errors.New("there is no user; make one with htpasswd -nB NAME")
 	}
 	return users, nil
 }
@@ -70,7 +68,8 @@ type directory struct {
 	state   *State
 	entries map[string]*member
 	// strangers are dummies, one for each user, so that names that nobody has cost what those cost that
-	// somebody has, also when the hashes differ in their work.
+	// somebody has, also when the hashes differ in their work: the works of strangers are spread like those
+	// of users. If all strangers had the highest, whoever takes less would be sure to be a user.
 	strangers []*member
 }
 
@@ -89,6 +88,16 @@ func newDirectory(state *State, users []User) *directory {
 	return d
 }
 
+// works returns the kinds of work that passwords are stored with, each once.
+func (d *directory) works() []string {
+	works := []string{}
+	for _, user := range d.entries {
+		works = append(works, user.hash.work())
+	}
+	slices.Sort(works)
+	return slices.Compact(works)
+}
+
 // verifiedFor is how long a password that was checked is not checked again.
 const verifiedFor = time.Minute
 
@@ -96,6 +105,9 @@ func (d *directory) verify(text, address string) (*models.Principal, *Refusal) {
 	name, password, ok := splitBasic(text)
 	if !ok {
 		return nil, &Refusal{Method: MethodBasic, Reason: ReasonMalformed}
+	}
+	if len(d.entries) == 0 { // there is no name that the time it takes could tell
+		return nil, &Refusal{Method: MethodBasic, Reason: ReasonUnknown}
 	}
 	who := d.entries[name]
 	if who == nil {

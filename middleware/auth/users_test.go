@@ -36,8 +36,14 @@ func TestParseUsers(t *testing.T) {
 	secret := strings.Repeat("k", 22)
 	phc := func(parameters string) string { return "ada:$argon2id$v=19$" + parameters + "$" + salt + "$" + sum }
 	const bcrypted = "$2y$10$abcdefghijklmnopqrstuu5Hcr8bV1pxIy7H1lFz6c5Ir2H2wAhW."
+	t.Run("a text of comments has no user, which is no error and not the same as no text", func(t *testing.T) {
+		for _, text := range []string{"", "# none"} {
+			if users, err := ParseUsers(text, models.ScopeRead); users == nil || len(users) > 0 || err != nil {
+				t.Errorf("%q: %v, %v", text, users, err)
+			}
+		}
+	})
 	for _, c := range []struct{ name, text, want string }{
-		{"nothing", "# none", "there is no user"},
 		{"a name alone", "ada", "line 1: is not name:hash"},
 		{"a password in the open", "ada:" + secret, "line 1: the hash is neither bcrypt nor argon2id"},
 		{"MD5", "ada:$apr1$" + secret, "line 1: the hash is neither"},
@@ -138,6 +144,19 @@ func TestDirectory_verify(t *testing.T) {
 		}
 		if len(works) == 0 || len(works) > 2 {
 			t.Errorf("%v", works)
+		}
+	})
+	t.Run("when the last user is taken away nobody is let in, and nothing is checked", func(t *testing.T) {
+		with, state, done := counted(t, cheap("ada", "correct horse"))
+		if got := reasonOf(t, with, request(t, basic("ada", "correct horse"))); got != ReasonOK {
+			t.Fatal(got)
+		}
+		without := newAuthenticator(t, state, Options{Users: []User{}})
+		if got := reasonOf(t, without, request(t, basic("ada", "correct horse"))); got != ReasonUnknown || len(done()) != 1 {
+			t.Errorf("%s after %d checks", got, len(done()))
+		}
+		if got := without.Challenges(&Refusal{Reason: ReasonMissing}); !slices.Equal(got, []string{challengeBasic}) {
+			t.Errorf("%q", got)
 		}
 	})
 	t.Run("a password that was right is not checked again for a minute, a wrong one is", func(t *testing.T) {

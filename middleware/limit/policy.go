@@ -45,7 +45,7 @@ type policy struct {
 }
 
 // mostKept bounds the values that a policy keeps.
-const mostKept = 1 << 16
+const mostKept = 1 << 17
 
 // newPolicy returns nil for a rate that is no limit.
 func newPolicy(budget middleware.Budget, rate Rate) *policy {

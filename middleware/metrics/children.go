@@ -24,9 +24,15 @@ func newChildren[K comparable, V any](most int, rest K, born func(key K) V) *chi
 	return c
 }
 
-// of returns the child with this key.
+// find returns the child with this key, if there is one.
+func (c *children[K, V]) find(key K) (child V, known bool) {
+	child, known = (*c.known.Load())[key]
+	return child, known
+}
+
+// of returns the child with this key, which is born if there is none.
 func (c *children[K, V]) of(key K) V {
-	if child, ok := (*c.known.Load())[key]; ok {
+	if child, known := c.find(key); known {
 		return child
 	}
 	return c.add(key)

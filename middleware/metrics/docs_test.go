@@ -29,6 +29,7 @@ func everything(t *testing.T) *Metrics {
 	m.SetShedding(func() Shedding { return Shedding{Most: 1, Shed: 1} })
 	m.SetCallers(func() Callers { return Callers{Known: 1} })
 	m.SetCertificate(func() time.Time { return time.Unix(1_800_000_000, 0) })
+	m.SetIssuerKeys(func() time.Time { return time.Unix(1_800_000_000, 0) })
 	m.SetCache(func() Cache { return Cache{Level: "redis", Hits: 1} })
 	m.SetDatabase(func() Database { return Database{Engine: "postgres", Pools: []Pool{{Name: "shared", Used: 1}}} })
 	m.Auth("api_key", "ok")

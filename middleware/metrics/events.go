@@ -35,15 +35,24 @@ func newEvents(registry prometheus.Registerer) *events {
 // Auth counts one request that was let in or refused. Both are words of a fixed list.
 func (m *Metrics) Auth(method, reason string) {
 	if m != nil {
-		m.events.auth.of([2]string{word(method), word(reason)}).Inc()
+		tally(m.events.auth, method, reason)
 	}
 }
 
 // Limit counts one decision of the limiter. Both are words of a fixed list.
 func (m *Metrics) Limit(budget, outcome string) {
 	if m != nil {
-		m.events.limits.of([2]string{word(budget), word(outcome)}).Inc()
+		tally(m.events.limits, budget, outcome)
 	}
+}
+
+// tally counts one event under two words. They are looked at when they are new only.
+func tally(counters *children[[2]string, prometheus.Counter], first, second string) {
+	counter, known := counters.find([2]string{first, second})
+	if !known {
+		counter = counters.of([2]string{word(first), word(second)})
+	}
+	counter.Inc()
 }
 
 // word returns a word that can be a label; nothing that a client sends looks like one for long.

@@ -312,6 +312,7 @@ func TestMetrics_Off(t *testing.T) {
 		off.SetShedding(func() Shedding { return Shedding{} })
 		off.SetCallers(func() Callers { return Callers{} })
 		off.SetCertificate(func() time.Time { return time.Time{} })
+		off.SetIssuerKeys(func() time.Time { return time.Time{} })
 		off.SetCache(func() Cache { return Cache{} })
 		off.SetDatabase(func() Database { return Database{} })
 		off.SetReady(func() bool { return true })
@@ -325,7 +326,7 @@ func TestMetrics_Sources(t *testing.T) {
 	m := New(Build{})
 	t.Run("what nobody can be asked about has no series", func(t *testing.T) {
 		all := gathered(t, m)
-		for _, name := range []string{"userapi_users", "userapi_store_connections", "userapi_cache_reads_total", "userapi_ready", "userapi_trace_spans_dropped_total", "userapi_tls_certificate_expiry_timestamp_seconds"} {
+		for _, name := range []string{"userapi_users", "userapi_store_connections", "userapi_cache_reads_total", "userapi_ready", "userapi_trace_spans_dropped_total", "userapi_tls_certificate_expiry_timestamp_seconds", "userapi_auth_issuer_keys_timestamp_seconds"} {
 			if all[name] != nil {
 				t.Errorf("%s: %v", name, all[name])
 			}

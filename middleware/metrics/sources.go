@@ -62,6 +62,7 @@ type sources struct {
 	shedding    source[Shedding]
 	callers     source[Callers]
 	certificate source[time.Time]
+	issuerKeys  source[time.Time]
 }
 
 // SetDatabase says whom to ask about the database.
@@ -127,6 +128,13 @@ func (m *Metrics) SetCertificate(read func() time.Time) {
 	}
 }
 
+// SetIssuerKeys says whom to ask when the issuer of tokens last gave its keys; the zero time is never.
+func (m *Metrics) SetIssuerKeys(read func() time.Time) {
+	if m != nil {
+		m.sources.issuerKeys.set(read)
+	}
+}
+
 func newSources(registry prometheus.Registerer) *sources {
 	s := new(sources)
 	s.database.emit = databaseRows()
@@ -161,14 +169,20 @@ func newSources(registry prometheus.Registerer) *sources {
 		put(evicted, float64(now.Evicted))
 		put(crowded, float64(now.Crowded))
 	}}
-	expiry := newRow(prometheus.GaugeValue, "userapi_tls_certificate_expiry_timestamp_seconds", "Until when the certificate is good, as a Unix time.")
-	s.certificate.emit = rows[time.Time]{[]row{expiry}, func(until time.Time, put func(row, float64, ...string)) {
-		if !until.IsZero() {
-			put(expiry, float64(until.Unix()))
+	s.certificate.emit = moment("userapi_tls_certificate_expiry_timestamp_seconds", "Until when the certificate is good, as a Unix time.")
+	s.issuerKeys.emit = moment("userapi_auth_issuer_keys_timestamp_seconds", "When the issuer of tokens last gave its keys, as a Unix time.")
+	registry.MustRegister(&s.database, &s.cache, &s.users, &s.lost, &s.spans, &s.ready, &s.shedding, &s.callers, &s.certificate, &s.issuerKeys)
+	return s
+}
+
+// moment is a time that may never come; then there is no series.
+func moment(name, help string) rows[time.Time] {
+	at := newRow(prometheus.GaugeValue, name, help)
+	return rows[time.Time]{[]row{at}, func(when time.Time, put func(row, float64, ...string)) {
+		if !when.IsZero() {
+			put(at, float64(when.Unix()))
 		}
 	}}
-	registry.MustRegister(&s.database, &s.cache, &s.users, &s.lost, &s.spans, &s.ready, &s.shedding, &s.callers, &s.certificate)
-	return s
 }
 
 func databaseRows() rows[Database] {

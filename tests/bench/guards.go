@@ -25,7 +25,7 @@ const (
 func (b *bench) measureGuards(ctx context.Context) error {
 	// Limits that count and never say no; metrics; and traces, of which none is sampled.
 	watched := []string{
-		"USERAPI_LIMIT_READS=1000000/1s", "USERAPI_LIMIT_BULK=1000000/1s", "USERAPI_ADMIN_ADDR=127.0.0.1:0",
+		"USERAPI_LIMIT_READS=60000/1s", "USERAPI_LIMIT_BULK=1000000/1s", "USERAPI_ADMIN_ADDR=127.0.0.1:0",
 		"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:9", "OTEL_TRACES_SAMPLER=parentbased_always_off",
 	}
 	plain, err := b.guarded(ctx, "", "", "USERAPI_LIMIT_IN_FLIGHT=0", "USERAPI_HTTP_COMPRESSION=false")
