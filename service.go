@@ -90,9 +90,7 @@ func (s *service) apply(settings config.Config) error {
 		return err
 	}
 	if s.certificate != nil {
-		if err := s.certificate.Reload(); err != nil {
-			return err
-		}
+		s.certificate.follow()
 	}
 	if err := s.route(settings); err != nil {
 		return err
