@@ -155,6 +155,8 @@ func (s *service) route(settings config.Config) error {
 		return err
 	}
 	s.router.set(router)
+	asked := readiness{lifecycle: s.lifecycle, store: s.store, auth: authenticator, now: time.Now}
+	s.metrics.SetReady(asked.ready)
 	return nil
 }
 
