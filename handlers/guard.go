@@ -50,13 +50,13 @@ func (g *guard) permit(needs models.Scopes) gin.HandlerFunc {
 	})
 }
 
-// dependOnKey says that the answer depends on the key too.
+// dependOnKey says that the answer depends on who asks, by a key or otherwise.
 func dependOnKey(header http.Header) {
 	if vary := header["Vary"]; len(vary) == 1 && vary[0] == varyOnCaller[0] {
 		header["Vary"] = varyOnKey
 		return
 	}
-	header.Add("Vary", "X-API-Key")
+	varyBy(header, "Authorization", "X-API-Key")
 }
 
 // refuse returns the answer to a request that is not let in. It is the same whatever is wrong with the
