@@ -86,7 +86,7 @@ func TestStartAdmin(t *testing.T) {
 	})
 	t.Run("an address of another machine names the setting too", func(t *testing.T) {
 		t.Parallel()
-		_, err := startAdmin(t.Context(), config.Admin{Addr: "192.0.2.1:9090"}, metrics.New(metrics.Build{}), zap.NewNop())
+		_, err := startAdmin(t.Context(), config.Admin{Addr: "192.0.2.1:9091"}, metrics.New(metrics.Build{}), zap.NewNop())
 		if err == nil || !strings.HasSuffix(err.Error(), "choose another address with --set admin.addr") {
 			t.Errorf("%v", err)
 		}

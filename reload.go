@@ -21,7 +21,7 @@ type reloader struct {
 	log   *zap.Logger
 	// running are the settings that the service runs by, seen those that it was last told.
 	running, seen config.Config
-	// files is what the files hold that the settings name, as it is in force.
+	// files sums up what the file holds that the settings name and others read, as it is in force.
 	files [sha256.Size]byte
 	// complaint is what was wrong when a poll last looked, so that it is not said at each.
 	complaint string
@@ -96,15 +96,9 @@ func (r *reloader) change(next config.Config, asked bool) error {
 	return nil
 }
 
-// contents sums up the files that hold what is read by others than the settings. One that cannot be read
-// counts as empty: who has to read it says so.
-func contents(settings config.Config) (sum [sha256.Size]byte) {
-	all := sha256.New()
-	for _, path := range []string{settings.TLS.CertFile, settings.TLS.KeyFile, settings.JWT.KeyFile} {
-		content, _ := config.ReadFile(path)
-		one := sha256.Sum256(content)
-		_, _ = all.Write(one[:])
-	}
-	all.Sum(sum[:0])
-	return sum
+// contents sums up the file that holds what is read by others than the settings. One that cannot be read
+// counts as empty: who has to read it says so. The certificate looks after its own files.
+func contents(settings config.Config) [sha256.Size]byte {
+	content, _ := config.ReadFile(settings.JWT.KeyFile)
+	return sha256.Sum256(content)
 }

@@ -147,6 +147,17 @@ func TestReloader_reload(t *testing.T) {
 		r.reload(false)
 		r.wantSaid(t)
 	})
+	t.Run("a poll leaves the certificate to who looks after it", func(t *testing.T) {
+		t.Parallel()
+		settings := config.Default()
+		settings.TLS.CertFile, settings.TLS.KeyFile = t.TempDir()+"/tls.crt", t.TempDir()+"/tls.key"
+		r := newReloading(settings)
+		if err := os.WriteFile(settings.TLS.CertFile, []byte("another"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r.reload(false)
+		r.wantSaid(t)
+	})
 }
 
 func TestReloader_follow(t *testing.T) {

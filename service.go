@@ -94,9 +94,7 @@ func (s *service) apply(settings config.Config) error {
 		return err
 	}
 	if s.certificate != nil {
-		if err := s.certificate.Reload(); err != nil {
-			return err
-		}
+		s.certificate.follow()
 	}
 	if err := s.route(settings); err != nil {
 		return err
@@ -164,6 +162,8 @@ func (s *service) route(settings config.Config) error {
 	}
 	s.router.set(router)
 	s.authenticator = authenticator
+	asked := readiness{lifecycle: s.lifecycle, store: s.store, auth: authenticator, now: time.Now}
+	s.metrics.SetReady(asked.ready)
 	return nil
 }
 

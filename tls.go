@@ -95,6 +95,18 @@ func (c *certificate) Reload() error {
 	return nil
 }
 
+// follow reads the files again, as somebody asked for. A fault is logged and stops nothing else: whoever takes
+// a key out of the settings must not have to mend a certificate first.
+func (c *certificate) follow() {
+	if err := c.Reload(); err != nil {
+		c.refuse(err.Error())
+	}
+}
+
+func (c *certificate) refuse(fault string) {
+	c.log.Error("the certificate was changed to what cannot be used; the one before is still in use", zap.String("error", fault))
+}
+
 // NotAfter returns when the certificate in use ends.
 func (c *certificate) NotAfter() time.Time { return c.current.Load().Leaf.NotAfter }
 
@@ -138,7 +150,7 @@ func (c *certificate) look(faults *certificateFaults) {
 		faults.said = ""
 	case fault == faults.seen && fault != faults.said:
 		faults.said = fault
-		c.log.Error("the certificate was changed to what cannot be used; the one before is still in use", zap.String("error", fault))
+		c.refuse(fault)
 	}
 	faults.seen = fault
 	c.warn()

@@ -85,7 +85,12 @@ func newTracing(environ []string, log *zap.Logger) (*tracing, error) {
 	if settings.ByParent {
 		sampler = sdktrace.ParentBased(root)
 	}
-	provider := sdktrace.NewTracerProvider(sdktrace.WithSampler(sampler), sdktrace.WithIDGenerator(middleware.TraceIDs{}),
+	limits := sdktrace.SpanLimits{
+		AttributeValueLengthLimit: settings.Limits.ValueLength, AttributeCountLimit: settings.Limits.Attributes,
+		EventCountLimit: settings.Limits.Events, AttributePerEventCountLimit: settings.Limits.EventAttributes,
+		LinkCountLimit: settings.Limits.Links, AttributePerLinkCountLimit: settings.Limits.LinkAttributes,
+	}
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSampler(sampler), sdktrace.WithRawSpanLimits(limits), sdktrace.WithIDGenerator(middleware.TraceIDs{}),
 		sdktrace.WithResource(describe(settings.Attributes)), sdktrace.WithSpanProcessor(queue))
 	log.Info("traces are exported", zap.String("host", settings.Endpoint.Host), zap.String("sampler", sampler.Description()))
 	tracer := provider.Tracer(scope, trace.WithSchemaURL(semconv.SchemaURL))

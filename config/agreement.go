@@ -53,7 +53,7 @@ func agreements() []agreement {
 			if !c.Admin.Pprof || c.Admin.Addr != "" {
 				return nil
 			}
-			return &complaint{"profiles are served at admin.addr only, which is not set", "set admin.addr, such as to 9090, or set this to false"}
+			return &complaint{"profiles are served at admin.addr only, which is not set", "set admin.addr, such as to 9091, or set this to false"}
 		}},
 		{about: []string{"cache.local", "cache.redis", "cache.redis_file"}, judge: func(c Config) *complaint {
 			if c.Cache.Local == 0 || c.Cache.Redis == "" {

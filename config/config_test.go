@@ -57,7 +57,7 @@ func samples() map[string][3]string {
 		"limit.redis_file":         {"one.redis", "two.redis", "keys/three.redis"},
 		"limit.max_callers":        {"100", "1000", "100000000"},
 		"limit.in_flight":          {"0", "1", "1048576"},
-		"admin.addr":               {"9090", ":9091", "10.0.0.7:9092"},
+		"admin.addr":               {"9091", ":9092", "10.0.0.7:9093"},
 		"admin.pprof":              {"true", "false", "true"},
 		"admin.metrics_on_main":    {"true", "false", "true"},
 		"reload.poll":              {"1s", "0s", "1h"},
@@ -111,7 +111,7 @@ func company(key string) map[string]string {
 	case "tls.hsts":
 		return map[string]string{"tls.cert_file": "server.crt", "tls.key_file": "server.key"}
 	case "admin.pprof":
-		return map[string]string{"admin.addr": "9090"}
+		return map[string]string{"admin.addr": "9091"}
 	case "storage.dsn", "storage.dsn_file":
 		return map[string]string{"storage.engine": "sqlite"}
 	}

@@ -35,11 +35,17 @@ type Traces struct {
 	// Attributes describe the service, by name.
 	Attributes map[string]string
 
+	// Limits bound what one span holds.
+	Limits SpanLimits
+
 	// Queue is the number of spans that wait to be exported, at most; Batch that which one request takes.
 	Queue, Batch int
 	// Every is how often spans are exported, and Patience how long one batch is tried.
 	Every, Patience time.Duration
 }
+
+// SpanLimits is how long a value of a span may be, and how many there may be of what. Negative is no limit.
+type SpanLimits struct{ ValueLength, Attributes, Events, EventAttributes, Links, LinkAttributes int }
 
 const (
 	exporterVariable = "OTEL_TRACES_EXPORTER"
@@ -73,12 +79,14 @@ func ReadTraces(environ []string) (*Traces, error) {
 		Gzip:     v.choice(v.exporter("COMPRESSION"), "none", "gzip") == "gzip",
 		Every:    v.milliseconds("OTEL_BSP_SCHEDULE_DELAY", 5*time.Second),
 		Patience: v.milliseconds("OTEL_BSP_EXPORT_TIMEOUT", 30*time.Second),
-		Queue:    v.number("OTEL_BSP_MAX_QUEUE_SIZE", 2048, 1<<20),
+		Queue:    v.number("OTEL_BSP_MAX_QUEUE_SIZE", 2048, 1, 1<<20),
+		Limits:   v.limits(),
 	}
+	v.propagators()
 	// Others are for gRPC, or JSON, which collectors take as well, but need another encoder.
 	v.choice(v.exporter("PROTOCOL"), "http/protobuf")
 	t.TLS = v.tls(t.Endpoint)
-	t.Batch = v.number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", min(512, t.Queue), t.Queue)
+	t.Batch = v.number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", min(512, t.Queue), 1, t.Queue)
 	t.ByParent, t.Ratio = v.sampler()
 	t.Attributes = v.pairs("OTEL_RESOURCE_ATTRIBUTES", validAttribute, utf8.ValidString)
 	if name := v.of[serviceVariable]; utf8.ValidString(name) && name != "" {
@@ -143,14 +151,14 @@ func (v *variables) choice(name string, allowed ...string) string {
 	return allowed[0]
 }
 
-func (v *variables) number(name string, otherwise, most int) int {
+func (v *variables) number(name string, otherwise, least, most int) int {
 	value := v.of[name]
 	if value == "" {
 		return otherwise
 	}
 	number, err := strconv.Atoi(value)
-	if err != nil || number < 1 || number > most {
-		v.reject(name, fmt.Sprintf("give 1 to %d", most), "%s is not a number in range", quote(value))
+	if err != nil || number < least || number > most {
+		v.reject(name, fmt.Sprintf("give %d to %d", least, most), "%s is not a number in range", quote(value))
 		return otherwise
 	}
 	return number
@@ -158,7 +166,41 @@ func (v *variables) number(name string, otherwise, most int) int {
 
 func (v *variables) milliseconds(name string, otherwise time.Duration) time.Duration {
 	const most = 10 * 60 * 1000
-	return time.Duration(v.number(name, int(otherwise.Milliseconds()), most)) * time.Millisecond
+	return time.Duration(v.number(name, int(otherwise.Milliseconds()), 1, most)) * time.Millisecond
+}
+
+// limits returns the bounds of spans. All are judged, also those that others take the place of: the SDK
+// reads them whatever it is told, and writes beside the log of what it cannot read.
+func (v *variables) limits() SpanLimits {
+	const most, attributes = 1 << 20, 128
+	length := v.number("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", -1, 0, most)
+	count := v.number("OTEL_ATTRIBUTE_COUNT_LIMIT", attributes, 0, most)
+	return SpanLimits{
+		ValueLength:     v.number("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", length, 0, most),
+		Attributes:      v.number("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", count, 0, most),
+		Events:          v.number("OTEL_SPAN_EVENT_COUNT_LIMIT", attributes, 0, most),
+		EventAttributes: v.number("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", attributes, 0, most),
+		Links:           v.number("OTEL_SPAN_LINK_COUNT_LIMIT", attributes, 0, most),
+		LinkAttributes:  v.number("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", attributes, 0, most),
+	}
+}
+
+// propagators refuses to read what comes with a request in another form than W3C's, and not to read it.
+// Baggage may be named, as it is by default, though nothing here needs any.
+func (v *variables) propagators() {
+	const name, ours = "OTEL_PROPAGATORS", "tracecontext"
+	if v.of[name] == "" {
+		return
+	}
+	found, others := false, false
+	for word := range strings.SplitSeq(v.of[name], ",") {
+		word = strings.TrimSpace(word)
+		found = found || strings.EqualFold(word, ours)
+		others = others || !strings.EqualFold(word, ours) && !strings.EqualFold(word, "baggage")
+	}
+	if !found || others {
+		v.reject(name, "set it to "+ours+" or to "+ours+",baggage, or leave it out", "%s is not supported", quote(v.of[name]))
+	}
 }
 
 // endpoint returns the URL for traces. One that is given for all signals is the base of theirs.

@@ -54,6 +54,7 @@ func TestReadTraces(t *testing.T) {
 		want := &Traces{
 			Headers: map[string]string{}, Timeout: 10 * time.Second, TLS: got.TLS, ByParent: true, Ratio: 1, Attributes: map[string]string{},
 			Queue: 2048, Batch: 512, Every: 5 * time.Second, Patience: 30 * time.Second,
+			Limits: SpanLimits{ValueLength: -1, Attributes: 128, Events: 128, EventAttributes: 128, Links: 128, LinkAttributes: 128},
 		}
 		if endpoint != "http://localhost:4318/v1/traces" || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s, %+v", endpoint, got)
@@ -114,6 +115,21 @@ func TestReadTraces(t *testing.T) {
 		if got.Queue != 100 || got.Batch != 100 || got.Every != 7*time.Millisecond || got.Patience != 8*time.Millisecond {
 			t.Errorf("%+v", got)
 		}
+	})
+	t.Run("spans are bounded as asked, and what is said of spans takes the place of what is said of all", func(t *testing.T) {
+		t.Parallel()
+		got := readTraces(t, "OTEL_TRACES_EXPORTER=otlp OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT=1 OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT=2 OTEL_ATTRIBUTE_COUNT_LIMIT=3 "+
+			"OTEL_SPAN_EVENT_COUNT_LIMIT=4 OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT=5 OTEL_SPAN_LINK_COUNT_LIMIT=6 OTEL_LINK_ATTRIBUTE_COUNT_LIMIT=0").Limits
+		if want := (SpanLimits{ValueLength: 2, Attributes: 3, Events: 4, EventAttributes: 5, Links: 6, LinkAttributes: 0}); got != want {
+			t.Errorf("%+v", got)
+		}
+	})
+	t.Run("what comes with a request is read as W3C has it, whatever else is named beside", func(t *testing.T) {
+		t.Parallel()
+		for _, list := range []string{"tracecontext", "tracecontext,baggage", "Baggage,tracecontext"} {
+			readTraces(t, "OTEL_TRACES_EXPORTER=otlp OTEL_PROPAGATORS="+list)
+		}
+		readTraces(t, "OTEL_PROPAGATORS=b3") // nothing is traced
 	})
 	t.Run("certificates come from files", func(t *testing.T) {
 		t.Parallel()
@@ -176,14 +192,21 @@ func TestReadTraces_faults(t *testing.T) {
 		"OTEL_TRACES_EXPORTER=otlp OTEL_EXPORTER_OTLP_PROTOCOL=http/json":  `OTEL_EXPORTER_OTLP_PROTOCOL: "http/json" is not supported; set it to http/protobuf`,
 		"OTEL_TRACES_EXPORTER=otlp OTEL_TRACES_SAMPLER=jaeger_remote": `OTEL_TRACES_SAMPLER: "jaeger_remote" is not supported; set it to parentbased_always_on, parentbased_always_off, ` +
 			"parentbased_traceidratio, always_on, always_off, traceidratio",
-		"OTEL_TRACES_EXPORTER=otlp OTEL_TRACES_SAMPLER=traceidratio OTEL_TRACES_SAMPLER_ARG=NaN": `OTEL_TRACES_SAMPLER_ARG: "NaN" is not a ratio; give 0 to 1, such as 0.01`,
-		"OTEL_TRACES_EXPORTER=otlp OTEL_TRACES_SAMPLER=traceidratio OTEL_TRACES_SAMPLER_ARG=1.1": `OTEL_TRACES_SAMPLER_ARG: "1.1" is not a ratio; give 0 to 1, such as 0.01`,
-		"OTEL_TRACES_EXPORTER=otlp OTEL_BSP_MAX_QUEUE_SIZE=-1":                                   `OTEL_BSP_MAX_QUEUE_SIZE: "-1" is not a number in range; give 1 to 1048576`,
-		"OTEL_TRACES_EXPORTER=otlp OTEL_BSP_MAX_QUEUE_SIZE=9 OTEL_BSP_MAX_EXPORT_BATCH_SIZE=10":  `OTEL_BSP_MAX_EXPORT_BATCH_SIZE: "10" is not a number in range; give 1 to 9`,
-		"OTEL_EXPORTER_OTLP_ENDPOINT=http://x OTEL_EXPORTER_OTLP_CERTIFICATE=/s3cr3t":            "OTEL_EXPORTER_OTLP_CERTIFICATE: the endpoint is not asked by TLS; let the endpoint begin with https://, or leave this out",
-		"OTEL_EXPORTER_OTLP_ENDPOINT=https://x OTEL_EXPORTER_OTLP_CERTIFICATE=/s3cr3t":           "OTEL_EXPORTER_OTLP_CERTIFICATE: the file cannot be read; name a file that this process can read",
-		"OTEL_EXPORTER_OTLP_ENDPOINT=https://x OTEL_EXPORTER_OTLP_CERTIFICATE=" + empty:          "OTEL_EXPORTER_OTLP_CERTIFICATE: the file holds no certificate; name a file of PEM certificates",
-		"OTEL_EXPORTER_OTLP_ENDPOINT=https://x OTEL_EXPORTER_OTLP_CLIENT_KEY=/s3cr3t":            "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: with OTEL_EXPORTER_OTLP_CLIENT_KEY it is not a certificate and its key; name files of a PEM certificate and its key, one by each variable",
+		"OTEL_TRACES_EXPORTER=otlp OTEL_TRACES_SAMPLER=traceidratio OTEL_TRACES_SAMPLER_ARG=NaN":     `OTEL_TRACES_SAMPLER_ARG: "NaN" is not a ratio; give 0 to 1, such as 0.01`,
+		"OTEL_TRACES_EXPORTER=otlp OTEL_TRACES_SAMPLER=traceidratio OTEL_TRACES_SAMPLER_ARG=1.1":     `OTEL_TRACES_SAMPLER_ARG: "1.1" is not a ratio; give 0 to 1, such as 0.01`,
+		"OTEL_TRACES_EXPORTER=otlp OTEL_BSP_MAX_QUEUE_SIZE=-1":                                       `OTEL_BSP_MAX_QUEUE_SIZE: "-1" is not a number in range; give 1 to 1048576`,
+		"OTEL_TRACES_EXPORTER=otlp OTEL_BSP_MAX_QUEUE_SIZE=9 OTEL_BSP_MAX_EXPORT_BATCH_SIZE=10":      `OTEL_BSP_MAX_EXPORT_BATCH_SIZE: "10" is not a number in range; give 1 to 9`,
+		"OTEL_TRACES_EXPORTER=otlp OTEL_PROPAGATORS=b3":                                              `OTEL_PROPAGATORS: "b3" is not supported; set it to tracecontext or to tracecontext,baggage, or leave it out`,
+		"OTEL_TRACES_EXPORTER=otlp OTEL_PROPAGATORS=tracecontext,b3multi":                            `OTEL_PROPAGATORS: "tracecontext,b3multi" is not supported; set it to tracecontext or to tracecontext,baggage, or leave it out`,
+		"OTEL_TRACES_EXPORTER=otlp OTEL_PROPAGATORS=none":                                            `OTEL_PROPAGATORS: "none" is not supported; set it to tracecontext or to tracecontext,baggage, or leave it out`,
+		"OTEL_TRACES_EXPORTER=otlp OTEL_PROPAGATORS=baggage":                                         `OTEL_PROPAGATORS: "baggage" is not supported; set it to tracecontext or to tracecontext,baggage, or leave it out`,
+		"OTEL_TRACES_EXPORTER=otlp OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT=abc":                       `OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT: "abc" is not a number in range; give 0 to 1048576`,
+		"OTEL_TRACES_EXPORTER=otlp OTEL_ATTRIBUTE_COUNT_LIMIT=-1":                                    `OTEL_ATTRIBUTE_COUNT_LIMIT: "-1" is not a number in range; give 0 to 1048576`,
+		"OTEL_TRACES_EXPORTER=otlp OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT=1 OTEL_ATTRIBUTE_COUNT_LIMIT=odd": `OTEL_ATTRIBUTE_COUNT_LIMIT: "odd" is not a number in range; give 0 to 1048576`,
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://x OTEL_EXPORTER_OTLP_CERTIFICATE=/s3cr3t":                "OTEL_EXPORTER_OTLP_CERTIFICATE: the endpoint is not asked by TLS; let the endpoint begin with https://, or leave this out",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=https://x OTEL_EXPORTER_OTLP_CERTIFICATE=/s3cr3t":               "OTEL_EXPORTER_OTLP_CERTIFICATE: the file cannot be read; name a file that this process can read",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=https://x OTEL_EXPORTER_OTLP_CERTIFICATE=" + empty:              "OTEL_EXPORTER_OTLP_CERTIFICATE: the file holds no certificate; name a file of PEM certificates",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=https://x OTEL_EXPORTER_OTLP_CLIENT_KEY=/s3cr3t":                "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE: with OTEL_EXPORTER_OTLP_CLIENT_KEY it is not a certificate and its key; name files of a PEM certificate and its key, one by each variable",
 	} {
 		traces, err := ReadTraces(strings.Split(environ, " "))
 		var faults *Error

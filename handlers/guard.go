@@ -53,13 +53,22 @@ func (g *guard) permit(needs models.Scopes) gin.HandlerFunc {
 	})
 }
 
-// dependOnKey says that the answer depends on the key too.
+// varyOnKeyAndOrigin is varyOnKey where pages of other origins are let in.
+//
+//nolint:gochecknoglobals // never written
+var varyOnKeyAndOrigin = []string{"Authorization, X-API-Key, Accept-Encoding, Origin"}
+
+// dependOnKey says that the answer depends on who asks, by a key or otherwise.
 func dependOnKey(header http.Header) {
-	if vary := header["Vary"]; len(vary) == 1 && vary[0] == varyOnCaller[0] {
+	vary := header["Vary"]
+	switch {
+	case len(vary) == 1 && vary[0] == varyOnCaller[0]:
 		header["Vary"] = varyOnKey
-		return
+	case len(vary) == 1 && vary[0] == varyOnOrigin[0]:
+		header["Vary"] = varyOnKeyAndOrigin
+	default:
+		varyBy(header, "Authorization", "X-API-Key")
 	}
-	header.Add("Vary", "X-API-Key")
 }
 
 // refuse returns the answer to a request that is not let in. It is the same whatever is wrong with the

@@ -141,7 +141,7 @@ func New(deps Deps) (http.Handler, error) {
 		register(&deps, engine.Group("", protectDocuments), documents(deps.Compression))
 	}
 	if deps.MetricsPage {
-		register(&deps, &engine.RouterGroup, []route{
+		register(&deps, engine.Group("", notStored), []route{
 			{http.MethodGet, "/metrics", models.ScopeAdmin, middleware.BudgetNone, metricsPage(deps.Metrics)},
 		})
 	}
@@ -149,16 +149,6 @@ func New(deps Deps) (http.Handler, error) {
 		return middleware.Compress(engine)
 	}
 	return engine, nil
-}
-
-// metricsPage answers a scrape. The page is the operator's and not described.
-func metricsPage(counted *metrics.Metrics) func(*gin.Context) error {
-	page := counted.Handler()
-	return func(c *gin.Context) error {
-		c.Header("Cache-Control", "no-store")
-		page.ServeHTTP(c.Writer, c.Request)
-		return nil
-	}
 }
 
 // newEngine returns a gin engine that redirects nothing, with the middleware in the order that

@@ -197,8 +197,8 @@ func (TraceIDs) NewSpanID(context.Context, trace.TraceID) trace.SpanID {
 	return id
 }
 
-// newTraceID returns 128 random bits, of which the last 56 decide whether a part of all traces is sampled
-// (W3C Trace Context, level 2, section 3.2.2.3.1).
+// newTraceID returns 128 random bits. W3C Trace Context, level 2, asks it of the last 56 (section
+// 3.2.2.3.1); the sampler of a part of all traces goes by the first 63 of the last 64.
 func newTraceID() trace.TraceID {
 	var id trace.TraceID
 	for !id.IsValid() {

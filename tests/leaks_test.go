@@ -142,6 +142,9 @@ func TestProcess_Leaks(t *testing.T) {
 	s.Signal(t, syscall.SIGTERM)
 	s.Wait(t, 20*time.Second)
 	shown["standard error"] = s.Stderr()
+	if s.Stderr() != "" {
+		t.Errorf("standard error, beside the log: %q", s.Stderr()) // clients of stores that are away like to write there
+	}
 	shown["log"] = strings.Join(s.Log.Lines(), "\n")
 	for place, text := range shown {
 		for what, secret := range s.secrets {

@@ -3,6 +3,7 @@ package tests
 import (
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -103,6 +104,23 @@ func TestLimit_Shared(t *testing.T) {
 			if notices(n, away) != 1 || notices(n, back) != 1 {
 				t.Errorf("instance %d: %d times away and %d times back", n, notices(n, away), notices(n, back))
 			}
+		}
+	})
+}
+
+func TestLimit_Away(t *testing.T) {
+	t.Parallel()
+	t.Run("that Redis is away is in the log, and nothing beside it", func(t *testing.T) {
+		t.Parallel()
+		p := testkit.Start{Env: []string{"USERAPI_LIMIT_REDIS=127.0.0.1:1", "USERAPI_LIMIT_READS=20/1h"}}.Binary(t)
+		for range 3 {
+			p.Get(t, "/users/").Want(http.StatusOK)
+		}
+		awaitSaid(t, p, "Redis is away; each instance limits callers by itself", 1)
+		p.Signal(t, syscall.SIGTERM)
+		p.Wait(t, 20*time.Second)
+		if p.Stderr() != "" {
+			t.Errorf("standard error: %q", p.Stderr())
 		}
 	})
 }

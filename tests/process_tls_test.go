@@ -2,9 +2,11 @@ package tests
 
 import (
 	"crypto/tls"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -89,6 +91,33 @@ func TestProcess_TLS(t *testing.T) {
 			t.Error(err)
 		}
 		p.Get(t, "/users/1").Want(200)
+	})
+}
+
+func TestProcess_TLSReload(t *testing.T) {
+	t.Parallel()
+	t.Run("a certificate that is broken does not keep a key alive that was revoked", func(t *testing.T) {
+		t.Parallel()
+		key, line := newAPIKey(t, "app", "users:read")
+		keys := filepath.Join(t.TempDir(), "keys")
+		write := func(path, content string) {
+			t.Helper()
+			if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write(keys, line+"\n")
+		p, _, dir := secured(t, "--set", "auth.mode=api_key", "--set", "auth.api_keys_file="+keys)
+		p.Do(t, http.MethodGet, "/users/", "", "X-API-Key: "+key).Want(http.StatusOK)
+		write(filepath.Join(dir, "server.crt"), "half")
+		_, other := newAPIKey(t, "other", "users:read")
+		write(keys, other+"\n")
+		p.Signal(t, syscall.SIGHUP)
+		testkit.Eventually(t, "the certificate and the settings to be told of", func() bool {
+			return len(said(t, p, "the certificate was changed to what cannot be used; the one before is still in use")) > 0 &&
+				len(said(t, p, readAgain))+len(said(t, p, notFollowed)) > 0
+		})
+		p.Do(t, http.MethodGet, "/users/", "", "X-API-Key: "+key).WantProblem(http.StatusUnauthorized, "unauthenticated")
 	})
 }
 

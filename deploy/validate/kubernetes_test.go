@@ -104,7 +104,7 @@ func TestCheckKubernetes(t *testing.T) {
 		"the policy's selector":       {"network.yaml", "  podSelector:\n    matchLabels:\n      app.kubernetes.io/name: userapi", "  podSelector:\n    matchLabels:\n      app.kubernetes.io/name: other", "NetworkPolicy userapi: its selector"},
 		"the scaler's target":         {"autoscaler.yaml", "    name: userapi\n", "    name: users\n", "its target does not exist"},
 		"a port by another name":      {"service.yaml", "targetPort: http", "targetPort: web", "targetPort web is no port"},
-		"another port":                {"deployment.yaml", "containerPort: 8080", "containerPort: 9090", "the port http must be the image's 8080"},
+		"another port":                {"deployment.yaml", "containerPort: 8080", "containerPort: 9091", "the port http must be the image's 8080"},
 		"an unknown setting":          {"settings.env", "USERAPI_LOG_FORMAT", "USERAPI_LOG_FROMAT", "USERAPI_LOG_FROMAT is not a setting"},
 		"an unknown setting of a Job": {"migrate-job.yaml", "USERAPI_STORAGE_ENGINE", "USERAPI_STORE_ENGINE", "USERAPI_STORE_ENGINE is not a setting"},
 		"a secret in the open":        {"settings.env", "USERAPI_STORAGE_DSN_FILE=", "USERAPI_STORAGE_DSN=", "is a secret and belongs into a file"},

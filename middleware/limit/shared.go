@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
@@ -68,6 +69,7 @@ type shared struct {
 }
 
 func newShared(options *Options) (*shared, error) {
+	logging.Disable() // the client writes beside the log what it returns as well
 	settings := &redis.Options{Addr: options.Redis}
 	if strings.Contains(options.Redis, "://") {
 		parsed, err := redis.ParseURL(options.Redis)

@@ -145,7 +145,7 @@ func newSources(registry prometheus.Registerer) *sources {
 	s.lost.emit = rows[int64]{[]row{lost}, func(lines int64, put func(row, float64, ...string)) { put(lost, float64(lines)) }}
 	spans := newRow(prometheus.CounterValue, "userapi_trace_spans_dropped_total", "Spans that were not exported, because too many waited or the collector did not take them.")
 	s.spans.emit = rows[int64]{[]row{spans}, func(count int64, put func(row, float64, ...string)) { put(spans, float64(count)) }}
-	ready := newRow(prometheus.GaugeValue, "userapi_ready", "1 while requests are wanted, 0 while the service starts, waits for its store, or stops.")
+	ready := newRow(prometheus.GaugeValue, "userapi_ready", "1 while requests are wanted, as /readyz says; 0 while the service starts or stops, and without its store or the keys for tokens.")
 	s.ready.emit = rows[bool]{[]row{ready}, func(yes bool, put func(row, float64, ...string)) {
 		if yes {
 			put(ready, 1)

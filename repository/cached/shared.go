@@ -7,11 +7,10 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 
 	"userapi/models"
 )
@@ -26,7 +25,7 @@ type shared struct {
 }
 
 func newShared(options *Options, counts *counts) (*shared, error) {
-	silent.Do(func() { redis.SetLogger(mute{}) })
+	logging.Disable() // the client writes beside the log what it returns as well
 	k, err := newKeeper(options, counts)
 	if err != nil {
 		return nil, err
@@ -35,16 +34,6 @@ func newShared(options *Options, counts *counts) (*shared, error) {
 	_, _ = rand.Read(s.instance[:]) // never fails
 	return s, nil
 }
-
-// silent keeps the client from writing lines of its own beside the log: what goes wrong is in what it
-// returns.
-//
-//nolint:gochecknoglobals // the logger of the client is a global, too
-var silent sync.Once
-
-type mute struct{}
-
-func (mute) Printf(context.Context, string, ...any) {}
 
 func (s *shared) token() token {
 	var t token
