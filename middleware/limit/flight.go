@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+
+	"userapi/middleware"
 )
 
 const (
@@ -29,7 +31,7 @@ const (
 
 // Flight bounds how many requests are worked at. A request that is waited for does not count: neither
 // while its body arrives nor from when its answer begins to leave, so that no slow client takes a place
-// from others. It is safe for concurrent use.
+// from others. What compresses the answer counts, since that is work. It is safe for concurrent use.
 //
 // The bound is for bursts. A load that stays beyond what can be done would keep that many waiting, and
 // where they are not worked off in time everybody gets his answer too late. So when even the fastest
@@ -166,6 +168,7 @@ func (f *Flight) Step(overload error, answer func(*gin.Context, error)) gin.Hand
 		}
 		p := f.passages.Get().(*passage)
 		p.ResponseWriter, p.flight, p.since, p.holds = c.Writer, f, since, !arrives
+		p.kept = middleware.Keeps(c.Writer)
 		c.Writer = p
 		if arrives {
 			c.Request.Body = &arrival{ReadCloser: body, passage: p, overload: overload}
@@ -182,6 +185,7 @@ type passage struct {
 	flight *Flight
 	since  time.Duration
 	holds  bool // a place
+	kept   bool // the answer leaves when this is over
 }
 
 // release gives the place back, if the request has one.
@@ -189,6 +193,13 @@ func (p *passage) release() {
 	if p.holds {
 		p.holds = false
 		p.flight.leave(p.since)
+	}
+}
+
+// leaving gives the place back when what is written from now on is for the client to take.
+func (p *passage) leaving() {
+	if !p.kept {
+		p.release()
 	}
 }
 
@@ -202,19 +213,19 @@ func (p *passage) end(c *gin.Context) {
 
 // Write implements http.ResponseWriter.
 func (p *passage) Write(octets []byte) (int, error) {
-	p.release()
+	p.leaving()
 	return p.ResponseWriter.Write(octets) //nolint:wrapcheck // it is that writer
 }
 
 // WriteString implements io.StringWriter.
 func (p *passage) WriteString(text string) (int, error) {
-	p.release()
+	p.leaving()
 	return p.ResponseWriter.WriteString(text) //nolint:wrapcheck // it is that writer
 }
 
 // Flush implements http.Flusher.
 func (p *passage) Flush() {
-	p.release()
+	p.leaving()
 	p.ResponseWriter.Flush()
 }
 
