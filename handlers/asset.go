@@ -88,7 +88,9 @@ func (a *asset) serve(c *gin.Context, caching string) error {
 	header.Set("Content-Length", strconv.FormatInt(size, 10))
 	c.Writer.WriteHeader(http.StatusOK)
 	if c.Request.Method != http.MethodHead {
-		_, _ = io.Copy(c.Writer, content) // a client that went away is not an error
+		if _, err := io.Copy(c.Writer, content); err != nil {
+			panic(http.ErrAbortHandler) // as in writeJSON
+		}
 	}
 	return nil
 }

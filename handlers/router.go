@@ -170,6 +170,9 @@ func newEngine(deps *Deps) (*gin.Engine, error) {
 	if deps.Metrics != nil {
 		engine.Use(deps.Metrics.Requests())
 	}
+	if deps.Compression {
+		engine.Use(middleware.Send())
+	}
 	engine.Use(
 		middleware.Recover(problem.Write),
 		middleware.Drain(deps.Lifecycle),

@@ -108,7 +108,9 @@ func writeJSON(c *gin.Context, status int, body []byte) {
 		header["Content-Length"] = []string{strconv.Itoa(len(body))}
 	}
 	c.Writer.WriteHeader(status)
-	_, _ = c.Writer.Write(body) // a client that went away is not an error
+	if _, err := c.Writer.Write(body); err != nil {
+		panic(http.ErrAbortHandler) // the client has gone or takes nothing: the log is to say that it has no answer
+	}
 }
 
 // firstOf puts together what is wrong with the parts of a request: all the faults when each part is

@@ -21,20 +21,21 @@ import (
 // AccessLog writes one line for every request when it is done: at error level with the cause for a
 // 5xx, at info level for the rest. The line holds the route's template and never the path, the
 // query, a body or an e-mail address; the name of who asks if that is known, as actor says it.
-// duration_us is in microseconds.
+// duration_us is in microseconds; aborted says that the connection was cut before the answer was whole.
 //
 // While the logger is at debug level the line also has the header fields of both sides and the size
 // of the request body. Fields that hold secrets are masked.
 func AccessLog(log *zap.Logger, now func() time.Time) gin.HandlerFunc {
 	lines := &accessLines{core: log.Core(), fields: sync.Pool{New: func() any { return new([]zap.Field) }}}
 	return func(c *gin.Context) {
-		start := now()
+		start, whole := now(), false
 		defer func() {
 			// Deferred, so that an answer cut off by http.ErrAbortHandler has its line too.
 			end := now()
-			lines.write(c, end, end.Sub(start))
+			lines.write(c, end, end.Sub(start), whole)
 		}()
 		c.Next()
+		whole = true
 	}
 }
 
@@ -57,7 +58,7 @@ type outcome struct {
 	status        int
 }
 
-func (l *accessLines) write(c *gin.Context, end time.Time, took time.Duration) {
+func (l *accessLines) write(c *gin.Context, end time.Time, took time.Duration, whole bool) {
 	entry := zapcore.Entry{Level: zapcore.InfoLevel, Time: end.UTC(), Message: "request"}
 	if c.Writer.Status() >= http.StatusInternalServerError || len(c.Errors) > 0 {
 		entry.Level = zapcore.ErrorLevel
@@ -88,6 +89,9 @@ func (l *accessLines) write(c *gin.Context, end time.Time, took time.Duration) {
 		fields = append(fields, zap.String("trace_id", span.TraceID().String()), zap.String("span_id", span.SpanID().String()))
 	} else if id, ok := traceID(c.Request.Header); ok {
 		fields = append(fields, zap.String("trace_id", id))
+	}
+	if !whole {
+		fields = append(fields, zap.Bool("aborted", true))
 	}
 	for _, err := range c.Errors {
 		fields = append(fields, zap.String("error", err.Err.Error()))

@@ -1,19 +1,19 @@
 package middleware
 
 import (
+	"hash/maphash"
 	"net/http"
+	"runtime"
 	"strconv"
 	"strings"
 
-	"github.com/klauspost/compress/gzhttp"
+	"github.com/gin-gonic/gin"
 )
 
 const (
 	// compressFrom is the size in octets from which a content is compressed: a smaller one fits into a
 	// packet as it is.
 	compressFrom = 1024
-	// gzipLevel costs about what zstd does, and gains most of what there is to gain.
-	gzipLevel = 3
 	// jitter is how many octets an answer to somebody who is known is longer than it need be, at most.
 	jitter = 32
 )
@@ -22,48 +22,32 @@ const (
 // everything in it, the log too, speaks of contents as they are. An ETag names a version of a user, in
 // whatever coding, and is left as it is, since it comes back in If-Match. Vary is Protect's to say.
 //
+// A content is kept until it is whole, compressed by one of a few encoders, and sent when no encoder is
+// held any more, by the step Send: whoever does not read costs what his answer is in its coding, and
+// nothing else. An answer that its handler cuts off before it was sent is not sent at all.
+//
 // An answer to a request with credentials has a random length within a few octets, the same for the same
 // content, so that its size tells little of what is in it beside what an attacker may have had put there
-// (BREACH). An answer that its handler cuts off gets no end that a client could take for one.
+// (BREACH).
 func Compress(next http.Handler) (http.Handler, error) {
-	inner := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		v := w.(*gzhttp.GzipResponseWriter).Unwrap().(*visit)
-		defer func() { v.cut = !v.whole }()
-		next.ServeHTTP(w, v.request)
-		v.whole = true
-	})
-	c := &compression{next: next, asks: map[string]*http.Request{}}
-	for _, coding := range []string{CodingGzip, CodingZstd} {
-		c.asks[coding] = &http.Request{Method: http.MethodGet, Header: http.Header{"Accept-Encoding": {coding}}}
-	}
-	for _, way := range []struct {
-		handler *http.Handler
-		from    int
-		jitter  int
-	}{{&c.usual, compressFrom, 0}, {&c.known, compressFrom, jitter}, {&c.always, 1, jitter}} {
-		wrap, err := gzhttp.NewWrapper(
-			gzhttp.MinSize(way.from),
-			gzhttp.CompressionLevel(gzipLevel),
-			gzhttp.ContentTypeFilter(compressible),
-			gzhttp.RandomJitter(way.jitter, 0, false),
-		)
+	c := &compression{next: next, seed: maphash.MakeSeed(), encoders: make(chan *encoder, runtime.GOMAXPROCS(0))}
+	for range cap(c.encoders) {
+		e, err := newEncoder()
 		if err != nil {
 			return nil, err
 		}
-		*way.handler = wrap(inner)
+		c.encoders <- e
 	}
 	return c, nil
 }
 
 // compression is the handler that Compress returns.
 type compression struct {
-	next   http.Handler
-	usual  http.Handler // compresses what is worth it
-	known  http.Handler // the same for somebody with credentials
-	always http.Handler // compresses whatever there is, for those who take nothing else
-	// asks holds the request that package gzhttp is shown for each coding: what is accepted was decided
-	// before, and HEAD is to have the header fields of GET (RFC 9110, section 9.3.2).
-	asks map[string]*http.Request
+	next http.Handler
+	seed maphash.Seed
+	// encoders are those that nobody uses. There are as many as processors: more would take megabytes and
+	// be no faster, so who finds none waits for one.
+	encoders chan *encoder
 }
 
 // ServeHTTP implements http.Handler.
@@ -73,42 +57,147 @@ func (c *compression) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.next.ServeHTTP(w, r)
 		return
 	}
-	way := c.usual
-	switch {
-	case only:
-		way = c.always
-	case r.Header["Authorization"] != nil || r.Header["X-Api-Key"] != nil || r.Header["Cookie"] != nil:
-		way = c.known
+	k := &keeper{ResponseWriter: w, compression: c, coding: coding, from: compressFrom, known: only ||
+		r.Header["Authorization"] != nil || r.Header["X-Api-Key"] != nil || r.Header["Cookie"] != nil}
+	if only {
+		k.from = 1
 	}
-	way.ServeHTTP(&visit{ResponseWriter: w, request: r}, c.asks[coding])
+	c.next.ServeHTTP(k, r)
+	if k.send() != nil {
+		panic(http.ErrAbortHandler)
+	}
 }
 
-// visit is what package gzhttp writes to. It passes nothing on behind the end of a handler that panicked:
-// package gzhttp would write the end of a stream then, which may be all that tells a client of HTTP/1.0
-// that it has the whole. So far a buffer of net/http happens to keep that end back.
-type visit struct {
+// encode returns a content in a coding, in a buffer of just its size.
+func (c *compression) encode(coding string, content []byte, known bool) ([]byte, error) {
+	padding := 0
+	if known {
+		padding = 1 + int(maphash.Bytes(c.seed, content)%jitter)
+	}
+	e := <-c.encoders
+	defer func() { c.encoders <- e }()
+	return e.encode(coding, content, padding)
+}
+
+// keeper is the writer of an answer that is kept until it is whole, if it is one that gains by a coding.
+type keeper struct {
 	http.ResponseWriter
-	request    *http.Request
-	whole, cut bool
-}
+	compression *compression
+	coding      string
+	from        int
+	known       bool // who asks has credentials
 
-// Write implements io.Writer.
-func (v *visit) Write(content []byte) (int, error) {
-	if v.cut {
-		return len(content), nil
-	}
-	return v.ResponseWriter.Write(content)
+	status  int // of the answer once it is known, until it is sent
+	decided bool
+	keeps   bool
+	plain   []byte // what is kept as it is, since it may not be the whole
+	encoded []byte // the whole
 }
 
 // WriteHeader implements http.ResponseWriter.
-func (v *visit) WriteHeader(status int) {
-	if !v.cut {
-		v.ResponseWriter.WriteHeader(status)
+func (k *keeper) WriteHeader(status int) {
+	if status < http.StatusOK && status != http.StatusSwitchingProtocols {
+		k.ResponseWriter.WriteHeader(status) // and another will follow
+		return
+	}
+	if k.status == 0 {
+		k.status = status
 	}
 }
 
-// Unwrap is for http.ResponseController.
-func (v *visit) Unwrap() http.ResponseWriter { return v.ResponseWriter }
+// Write implements io.Writer. A content whose length was declared, and which comes at once, is encoded at
+// once, so that the caller's buffer is all that holds it as it is.
+func (k *keeper) Write(content []byte) (int, error) {
+	if !k.decided {
+		k.decide()
+	}
+	switch {
+	case !k.keeps:
+		return k.ResponseWriter.Write(content)
+	case k.encoded != nil:
+		return 0, http.ErrContentLength
+	}
+	if k.plain == nil && len(content) >= k.from && k.Header().Get("Content-Length") == strconv.Itoa(len(content)) {
+		encoded, err := k.compression.encode(k.coding, content, k.known)
+		k.encoded = encoded
+		return len(content), err
+	}
+	k.plain = append(k.plain, content...)
+	return len(content), nil
+}
+
+// decide finds out whether the content is one to keep, and else lets it through.
+func (k *keeper) decide() {
+	k.decided = true
+	header := k.Header()
+	k.keeps = header["Content-Encoding"] == nil && compressible(header.Get("Content-Type"))
+	if !k.keeps {
+		k.begin()
+	}
+}
+
+// begin sends the status and the fields, once.
+func (k *keeper) begin() {
+	if k.status != 0 {
+		k.ResponseWriter.WriteHeader(k.status)
+		k.status = 0
+	}
+}
+
+// send sends what is kept. Behind it nothing is.
+func (k *keeper) send() error {
+	if len(k.plain) > 0 && len(k.plain) >= k.from {
+		encoded, err := k.compression.encode(k.coding, k.plain, k.known)
+		if err != nil {
+			return err
+		}
+		k.encoded, k.plain = encoded, nil
+	}
+	content := k.plain
+	if k.encoded != nil {
+		content = k.encoded
+		header := k.Header()
+		header["Content-Encoding"] = []string{k.coding}
+		header["Content-Length"] = []string{strconv.Itoa(len(content))}
+	}
+	k.begin()
+	k.plain, k.encoded = nil, nil
+	if len(content) == 0 {
+		return nil
+	}
+	_, err := k.ResponseWriter.Write(content)
+	return err
+}
+
+// Unwrap is for http.ResponseController, by which nothing may be flushed.
+func (k *keeper) Unwrap() http.ResponseWriter { return k.ResponseWriter }
+
+// Send sends an answer that Compress keeps when the steps inside have ended: the log and the metrics, which
+// stand outside, are to see how long that takes. An answer that cannot be sent is cut off.
+func Send() gin.HandlerFunc {
+	return func(c *gin.Context) {
+		c.Next()
+		if k := keeperOf(c.Writer); k != nil && c.Writer.Written() && k.send() != nil {
+			panic(http.ErrAbortHandler)
+		}
+	}
+}
+
+// Keeps says whether what is written by a writer waits for the step Send, so that writing waits for nobody.
+func Keeps(w http.ResponseWriter) bool { return keeperOf(w) != nil }
+
+func keeperOf(w http.ResponseWriter) *keeper {
+	for {
+		if k, ok := w.(*keeper); ok {
+			return k
+		}
+		inner, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return nil
+		}
+		w = inner.Unwrap()
+	}
+}
 
 // The codings that an answer may have, by their names in HTTP.
 const (

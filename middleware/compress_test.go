@@ -292,7 +292,7 @@ func TestCompress_cutOffStream(t *testing.T) {
 			}()
 			around.ServeHTTP(recorder, req)
 		}()
-		if whole(coding, recorder.Body.Bytes()) {
+		if recorder.Body.Len() > 0 && whole(coding, recorder.Body.Bytes()) {
 			t.Errorf("%s: %d octets are a whole stream", coding, recorder.Body.Len())
 		}
 	}

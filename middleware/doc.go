@@ -10,10 +10,12 @@
 //     log and every error can name the trace;
 //  4. AccessLog, so that whatever happens further in leaves exactly one line;
 //  5. metrics.Requests, if metrics are on, inside the log and outside of Recover, for the same reason;
-//  6. Recover, inside the log, so that a panic is logged with the status that it was answered with;
-//  7. Drain, which says `Connection: close` while the service stops;
-//  8. Framing, which says it to requests whose end two readers could see in two places;
-//  9. CrossOrigin, if other origins are let in, before anybody is asked who he is or is turned away: a
+//  6. Send, if answers are compressed, inside the log and the metrics, whose times are to have the sending in
+//     them, and outside of Recover, whose answer is sent too;
+//  7. Recover, inside the log, so that a panic is logged with the status that it was answered with;
+//  8. Drain, which says `Connection: close` while the service stops;
+//  9. Framing, which says it to requests whose end two readers could see in two places;
+//  10. CrossOrigin, if other origins are let in, before anybody is asked who he is or is turned away: a
 //     preflight has no credentials, and its page must be able to read why it may not.
 //
 // Then the router finds the route. Those about users have more steps, behind the ones above, so that a

@@ -47,6 +47,7 @@ func TestProcess_Crowd(t *testing.T) {
 		{"send their headers octet by octet", 480, "GET /users/1 HTTP/1.1\r\nHost: x\r\nX-Slow: ", "x", false},
 		{"send a body octet by octet", 480, "POST /users/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{", " ", false},
 		{"take a page octet by octet", 40, strings.Repeat("GET /users/?limit=1000 HTTP/1.1\r\nHost: x\r\n\r\n", 100), "", true},
+		{"take a page in zstd octet by octet", 40, strings.Repeat("GET /users/?limit=1000 HTTP/1.1\r\nHost: x\r\nAccept-Encoding: zstd\r\n\r\n", 100), "", true},
 	}
 	var crowd sync.WaitGroup
 	var open, closed atomic.Int64
@@ -82,6 +83,7 @@ func TestProcess_Crowd(t *testing.T) {
 	}
 	close(stop)
 	crowd.Wait()
+	p.Log.Await(t, "a line about a page that nobody took", func(entry testkit.Entry) bool { return entry["aborted"] == true })
 	t.Logf("%d requests beside the crowd in %v, the slowest in %v; memory grew from %d to %d MB", asked, time.Since(begun), slowest, base>>20, most>>20)
 	if asked < 20 {
 		t.Errorf("only %d requests were answered", asked)

@@ -59,7 +59,7 @@ func TestProcess_Smuggling(t *testing.T) {
 		"codings in one field":                    post + "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n" + smuggled,
 		"chunked twice":                           post + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + smuggled,
 		"a coding on a folded line":               post + "Transfer-Encoding:\r\n chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n" + smuggled,
-		"a coding in HTTP/1.0":                    "POST /users/ HTTP/1.0\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n" + smuggled,
+		"a coding in HTTP/1.0":                    "POST /users/ HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n" + smuggled,
 		"a bare CR before a coding":               post + "X: y\rTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n" + smuggled,
 		"a bare CR for a line":                    "GET /users/1 HTTP/1.1\rHost: x\r\r" + smuggled,
 		"a folded first line":                     "POST /users/ HTTP/1.1\r\n Content-Length: 2\r\nHost: x\r\n\r\n{}" + smuggled,

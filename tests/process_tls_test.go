@@ -1,7 +1,9 @@
 package tests
 
 import (
+	"bufio"
 	"crypto/tls"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -75,7 +77,25 @@ func TestProcess_TLS(t *testing.T) {
 		}
 	})
 	t.Run("a pair that is replaced is used by the next handshake, and connections stay", func(t *testing.T) {
-		before := shake(t)
+		before, err := tls.Dial("tcp", p.Addr, &tls.Config{RootCAs: authority.Pool})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer before.Close()
+		answers := bufio.NewReader(before)
+		ask := func() {
+			t.Helper()
+			_, _ = io.WriteString(before, "GET /users/1 HTTP/1.1\r\nHost: x\r\n\r\n")
+			answer, err := http.ReadResponse(answers, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer answer.Body.Close()
+			if _, err := io.Copy(io.Discard, answer.Body); err != nil || answer.StatusCode != http.StatusOK {
+				t.Errorf("%d, %v", answer.StatusCode, err)
+			}
+		}
+		ask()
 		if err := os.WriteFile(filepath.Join(dir, "server.crt"), []byte("half"), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -87,9 +107,7 @@ func TestProcess_TLS(t *testing.T) {
 		testkit.Eventually(t, "the new certificate", func() bool {
 			return shake(t).ConnectionState().PeerCertificates[0].SerialNumber.Int64() == 2
 		})
-		if _, err := before.Write([]byte("x")); err != nil {
-			t.Error(err)
-		}
+		ask()
 		p.Get(t, "/users/1").Want(200)
 	})
 }

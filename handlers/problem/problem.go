@@ -101,8 +101,8 @@ func Handle(handler func(*gin.Context) error) gin.HandlerFunc {
 
 // Write answers with err as a problem and ends the handling of the request. What a client must not
 // see of it is left in c.Errors for the log. When an answer has begun already it is cut off, so that
-// nobody takes it for whole; when the client has gone, nothing is written and the log says 499. Both
-// are a panic with http.ErrAbortHandler, which net/http takes for the end of the connection.
+// nobody takes it for whole; when the client has gone, nothing is written and the log says 499. Both,
+// and a problem that cannot be sent, are a panic with http.ErrAbortHandler, which net/http takes for the end of the connection.
 func Write(c *gin.Context, err error) {
 	known := classify(err, c.Request.Context().Err() != nil)
 	status := Status(known)
@@ -130,7 +130,9 @@ func Write(c *gin.Context, err error) {
 	header.Set("Content-Type", ContentType)
 	header.Set("Content-Length", strconv.Itoa(len(body))) // net/http knows it for short ones only
 	c.Writer.WriteHeader(status)
-	_, _ = c.Writer.Write(body) // a client that went away is not an error
+	if _, err := c.Writer.Write(body); err != nil {
+		panic(http.ErrAbortHandler)
+	}
 }
 
 // classify finds the domain error in err. That work was cancelled is the client's doing when the

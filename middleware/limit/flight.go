@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+
+	"userapi/middleware"
 )
 
 const (
@@ -33,7 +35,7 @@ const (
 // Flight bounds how many requests are worked at. A request that is waited for does not count: neither
 // while a body arrives that its route reads, nor from when its answer begins to leave, so that no slow
 // client takes a place from others. Of bodies that arrive there may be several times as many, since they
-// take memory. It is safe for concurrent use.
+// take memory. What compresses the answer counts, since that is work. It is safe for concurrent use.
 //
 // The bound is for bursts. A load that stays beyond what can be done would keep that many waiting, and
 // where they are not worked off in time everybody gets his answer too late. So when even the fastest
@@ -183,6 +185,7 @@ func (f *Flight) Step(overload error, answer func(*gin.Context, error)) gin.Hand
 		}
 		p := f.passages.Get().(*passage)
 		p.ResponseWriter, p.flight, p.since, p.holds, p.waits = c.Writer, f, since, !arrives, arrives
+		p.kept = middleware.Keeps(c.Writer)
 		c.Writer = p
 		if arrives {
 			c.Request.Body = &arrival{ReadCloser: body, passage: p, overload: overload}
@@ -206,6 +209,7 @@ type passage struct {
 	since  time.Duration
 	holds  bool // a place
 	waits  bool // for its body
+	kept   bool // the answer leaves when this is over
 }
 
 // arrived says that nothing more comes of the body.
@@ -224,6 +228,13 @@ func (p *passage) release() {
 	}
 }
 
+// leaving gives the place back when what is written from now on is for the client to take.
+func (p *passage) leaving() {
+	if !p.kept {
+		p.release()
+	}
+}
+
 func (p *passage) end(c *gin.Context) {
 	p.arrived()
 	p.release()
@@ -235,19 +246,19 @@ func (p *passage) end(c *gin.Context) {
 
 // Write implements http.ResponseWriter.
 func (p *passage) Write(octets []byte) (int, error) {
-	p.release()
+	p.leaving()
 	return p.ResponseWriter.Write(octets) //nolint:wrapcheck // it is that writer
 }
 
 // WriteString implements io.StringWriter.
 func (p *passage) WriteString(text string) (int, error) {
-	p.release()
+	p.leaving()
 	return p.ResponseWriter.WriteString(text) //nolint:wrapcheck // it is that writer
 }
 
 // Flush implements http.Flusher.
 func (p *passage) Flush() {
-	p.release()
+	p.leaving()
 	p.ResponseWriter.Flush()
 }
 

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+
+	"userapi/middleware"
 )
 
 var errFull = errors.New("full")
@@ -330,4 +332,32 @@ func TestFlight_slow(t *testing.T) {
 		}
 		_ = answer.Body.Close()
 	})
+}
+
+func TestFlight_compressed(t *testing.T) {
+	t.Parallel()
+	f := NewFlight(1, time.Now)
+	engine := gin.New()
+	var sending int64
+	engine.Use(func(c *gin.Context) {
+		c.Next()
+		sending = f.Stats().Current
+	}, f.Step(errFull, func(*gin.Context, error) {}))
+	var behind int64
+	engine.GET("/", func(c *gin.Context) {
+		c.String(http.StatusOK, "hello")
+		behind = f.Stats().Current
+	})
+	around, err := middleware.Compress(engine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for coding, want := range map[string]int64{"": 0, "gzip": 1} {
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+		req.Header.Set("Accept-Encoding", coding)
+		around.ServeHTTP(httptest.NewRecorder(), req)
+		if behind != want || sending != 0 {
+			t.Errorf("%q: %d are in flight when the answer is written, %d when it is sent", coding, behind, sending)
+		}
+	}
 }

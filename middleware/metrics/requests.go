@@ -66,7 +66,7 @@ func newRequests(registry prometheus.Registerer) *requests {
 		requestSize:  size("http_server_request_body_size_bytes", "Sizes of the bodies that came with requests, as declared, else as far as they were read; requests without a body are not in it."),
 		responseSize: size("http_server_response_body_size_bytes", "Sizes of the bodies of answers, before compression."),
 		aborted: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "userapi_aborted_requests_total", Help: "Requests whose connection was cut before the answer was whole: 499 is a client that went away, any other status was sent before something failed.",
+			Name: "userapi_aborted_requests_total", Help: "Requests whose connection was cut before the answer was whole: 499 is a client that went away, any other status was sent before something failed, or before the client left or took no more until http.write_timeout.",
 		}, labels),
 	}
 	for _, method := range []string{
