@@ -75,7 +75,7 @@ func (r *reloader) reload(asked bool) {
 
 // change has the service run by next, as far as it can without a restart.
 func (r *reloader) change(next config.Config, asked bool) error {
-	followed, changed, _ := r.running.Follow(next)
+	followed, changed, fixed := r.running.Follow(next)
 	if err := followed.Validate(); err != nil {
 		return err // what stays and what changes do not go together
 	}
@@ -87,7 +87,6 @@ func (r *reloader) change(next config.Config, asked bool) error {
 		r.log.Info("the settings were read again", zap.Strings("changed", changed))
 	}
 	r.files = files
-	_, _, fixed := r.running.Follow(next)
 	_, _, news := r.seen.Follow(next)
 	r.running, r.seen = followed, next
 	if len(fixed) > 0 && (asked || len(news) > 0) {
